@@ -1,0 +1,59 @@
+"""Which channels serve a model, and under which name of the upstream."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from app.store.channels import Channel
+from providers.types import Model, Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A channel that serves a model."""
+
+    channel: Channel
+    provider: Provider
+    model: Model
+
+    @property
+    def upstream_name(self) -> str:
+        return self.model.name
+
+
+def offers(
+    channels: Iterable[Channel], providers: Mapping[str, Provider], name: str
+) -> list[Offer]:
+    """Every enabled channel that serves the model which clients call `name`."""
+    found = []
+    for channel in channels:
+        provider = providers.get(channel.provider)
+        if provider is None or not channel.enabled:
+            continue
+        upstream_name = channel.models.get(name) if channel.models else name
+        model = provider.describe(upstream_name) if upstream_name else None
+        if model is not None:
+            found.append(Offer(channel, provider, model))
+    return found
+
+
+def model_names(
+    channels: Iterable[Channel], providers: Mapping[str, Provider]
+) -> list[str]:
+    """Every model name that some enabled channel serves, sorted."""
+    names: set[str] = set()
+    for channel in channels:
+        provider = providers.get(channel.provider)
+        if provider is None or not channel.enabled:
+            continue
+        names.update(channel.models or (model.name for model in provider.models))
+    return sorted(names)
+
+
+def close_names(name: str, names: Sequence[str], limit: int = 5) -> list[str]:
+    """The served names that look most like one nobody serves."""
+    lower = {known.lower(): known for known in names}
+    near = difflib.get_close_matches(name.lower()[:200], list(lower), limit, 0.5)
+    return [lower[found] for found in near]

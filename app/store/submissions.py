@@ -1,0 +1,564 @@
+"""Submissions: open one, note that the paid call leaves, record what came of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    literal_column,
+    null,
+    select,
+    update,
+)
+
+from app.lifecycle import LIVE, State, SubmissionState
+from app.store.due import SubmissionClaim
+from app.store.ids import new_id
+from app.store.models import submissions, tasks
+from app.store.session import db_now
+
+TEXT_LENGTH = 1000
+
+OPEN_STATES = (SubmissionState.ACCEPTED.value, SubmissionState.UNKNOWN.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """One handing-over of a task to a channel, as stored."""
+
+    id: str
+    task_id: str
+    channel_id: str
+    key_id: str
+    model: str
+    state: SubmissionState
+    remote_id: str | None
+    sent_at: int | None
+    accepted_at: int | None
+    ended_at: int | None
+    reason: str | None
+    verdict: str | None
+    error: str | None
+
+
+def open_submission(
+    tx: Connection,
+    *,
+    task_id: str,
+    task_fence: int,
+    channel_id: str,
+    key_id: str,
+    model: str,
+    reason: str,
+) -> str:
+    """Write down which channel gets the task, before anything is sent; gives the id."""
+    submission_id = f"sub_{new_id()}"
+    tx.execute(
+        insert(submissions).values(
+            id=submission_id,
+            task_id=task_id,
+            task_fence=task_fence,
+            channel_id=channel_id,
+            key_id=key_id,
+            model=model,
+            state=SubmissionState.OPEN.value,
+            fence=0,
+            claim_count=0,
+            look_count=0,
+            missing_count=0,
+            copy_count=0,
+            cancelling=False,
+            created_at=db_now(),
+            reason=reason,
+        )
+    )
+    return submission_id
+
+
+def mark_sent(tx: Connection, ids: Collection[str]) -> set[str]:
+    """Note that the paid calls of these submissions leave now; gives those that may.
+
+    A submission whose task was claimed by another worker since may not: its paid call
+    must not be sent.
+    """
+    holds = exists().where(
+        tasks.c.id == submissions.c.task_id,
+        tasks.c.state == State.SUBMITTING.value,
+        tasks.c.fence == submissions.c.task_fence,
+    )
+    rows = tx.execute(
+        update(submissions)
+        .where(
+            submissions.c.id.in_(ids),
+            submissions.c.state == SubmissionState.OPEN.value,
+            holds,
+        )
+        .values(state=SubmissionState.SENT.value, sent_at=db_now())
+        .returning(submissions.c.id)
+    )
+    return {row.id for row in rows}
+
+
+def accept(
+    tx: Connection,
+    submission_id: str,
+    *,
+    remote_id: str | None = None,
+    remote: Mapping[str, str] | None = None,
+    look_in_s: float,
+    longest_s: float,
+    found: Mapping[str, Any] | None = None,
+) -> bool:
+    """An upstream has it: keep its id and plan the first look.
+
+    Without `remote_id` the one that is kept already counts. True when this is news:
+    the submission was on its way, or its outcome was unknown.
+    """
+    known = (
+        {}
+        if remote_id is None
+        else {
+            "remote_id": remote_id,
+            "remote": dict(remote or {}),
+        }
+    )
+    return bool(
+        tx.execute(
+            update(submissions)
+            .where(
+                submissions.c.id == submission_id,
+                submissions.c.state.in_(
+                    [SubmissionState.SENT.value, SubmissionState.UNKNOWN.value]
+                ),
+            )
+            .values(
+                **known,
+                state=SubmissionState.ACCEPTED.value,
+                found=null() if found is None else dict(found),
+                fence=submissions.c.fence + 1,
+                claim_count=0,
+                accepted_at=db_now(),
+                due_at=db_now() + int(look_in_s * 1000),
+                deadline_at=db_now() + int(longest_s * 1000),
+            )
+        ).rowcount
+    )
+
+
+def remember_remote(
+    tx: Connection, submission_id: str, remote_id: str, remote: Mapping[str, str]
+) -> None:
+    """Record an upstream's id even when the task has moved on without it."""
+    tx.execute(
+        update(submissions)
+        .where(submissions.c.id == submission_id, submissions.c.remote_id.is_(None))
+        .values(remote_id=remote_id, remote=dict(remote))
+    )
+
+
+def park(
+    tx: Connection,
+    submission_id: str,
+    *,
+    look_in_s: float | None,
+    longest_s: float,
+    error: str,
+) -> bool:
+    """The outcome is unknown; `look_in_s` is when something may be learned of it.
+
+    None: nobody looks, because the task itself goes back to be sent again with the
+    same idempotency key.
+    """
+    return bool(
+        tx.execute(
+            update(submissions)
+            .where(
+                submissions.c.id == submission_id,
+                # OPEN: it was to be sent again, and the second call did not leave.
+                submissions.c.state.in_(
+                    [SubmissionState.OPEN.value, SubmissionState.SENT.value]
+                ),
+                submissions.c.sent_at.is_not(None),
+            )
+            .values(
+                state=SubmissionState.UNKNOWN.value,
+                verdict=SubmissionState.UNKNOWN.value,
+                error=error[:TEXT_LENGTH],
+                due_at=null()
+                if look_in_s is None
+                else db_now() + int(look_in_s * 1000),
+                deadline_at=submissions.c.sent_at + int(longest_s * 1000),
+            )
+        ).rowcount
+    )
+
+
+def rest(tx: Connection, submission_id: str) -> None:
+    """An unknown submission that can be sent again no more waits for its deadline."""
+    tx.execute(
+        update(submissions)
+        .where(
+            submissions.c.id == submission_id,
+            submissions.c.verdict == SubmissionState.UNKNOWN.value,
+        )
+        .values(
+            state=SubmissionState.UNKNOWN.value,
+            due_at=func.coalesce(submissions.c.deadline_at, db_now()),
+        )
+    )
+
+
+def reopen(tx: Connection, submission_id: str, *, task_fence: int, key_id: str) -> None:
+    """Send an unknown submission again, under the same idempotency key."""
+    tx.execute(
+        update(submissions)
+        .where(
+            submissions.c.id == submission_id,
+            submissions.c.state.in_(
+                [SubmissionState.OPEN.value, SubmissionState.UNKNOWN.value]
+            ),
+        )
+        .values(
+            state=SubmissionState.OPEN.value,
+            task_fence=task_fence,
+            key_id=key_id,
+            due_at=null(),
+        )
+    )
+
+
+def refuse(
+    tx: Connection,
+    submission_id: str,
+    state: SubmissionState,
+    *,
+    verdict: str,
+    error: str,
+) -> bool:
+    """The channel surely did not take it, so nothing is owed for it."""
+    return bool(
+        tx.execute(
+            update(submissions)
+            .where(
+                submissions.c.id == submission_id,
+                submissions.c.state.in_(
+                    [
+                        SubmissionState.OPEN.value,
+                        SubmissionState.SENT.value,
+                        SubmissionState.UNKNOWN.value,
+                    ]
+                ),
+            )
+            .values(
+                state=state.value,
+                verdict=verdict,
+                error=error[:TEXT_LENGTH],
+                due_at=null(),
+                ended_at=db_now(),
+            )
+        ).rowcount
+    )
+
+
+def end_sync(tx: Connection, submission_id: str, *, verdict: str) -> bool:
+    """The submit's own answer held the result: nothing is left to look at."""
+    return bool(
+        tx.execute(
+            update(submissions)
+            .where(
+                submissions.c.id == submission_id,
+                submissions.c.state.in_(
+                    [SubmissionState.SENT.value, SubmissionState.UNKNOWN.value]
+                ),
+            )
+            .values(
+                state=SubmissionState.ENDED.value,
+                verdict=verdict,
+                accepted_at=db_now(),
+                ended_at=db_now(),
+                due_at=null(),
+            )
+        ).rowcount
+    )
+
+
+def end(tx: Connection, claim: SubmissionClaim, *, verdict: str, error: str) -> bool:
+    """Nothing is left to look at; False when the lease was lost."""
+    return bool(
+        tx.execute(
+            update(submissions)
+            .where(
+                submissions.c.id == claim.id,
+                submissions.c.fence == claim.fence,
+                submissions.c.state.in_(OPEN_STATES),
+            )
+            .values(
+                state=SubmissionState.ENDED.value,
+                verdict=verdict,
+                error=error[:TEXT_LENGTH] or null(),
+                due_at=null(),
+                claim_count=0,
+                found=null(),
+                ended_at=db_now(),
+            )
+        ).rowcount
+    )
+
+
+def confirm(tx: Connection, claim: SubmissionClaim) -> None:
+    """A look found a submission whose outcome was unknown: the upstream has it."""
+    tx.execute(
+        update(submissions)
+        .where(
+            submissions.c.id == claim.id,
+            submissions.c.fence == claim.fence,
+            submissions.c.state == SubmissionState.UNKNOWN.value,
+        )
+        .values(
+            state=SubmissionState.ACCEPTED.value, accepted_at=db_now(), verdict=null()
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextLook:
+    """When a claimed submission is looked at again, and what this look counts as."""
+
+    claim: SubmissionClaim
+    due_in_s: float
+    missing: bool = False
+    phase: str | None = None
+    percent: int | None = None
+    error: str | None = None
+
+
+def plan_looks(tx: Connection, looks: Sequence[NextLook]) -> None:
+    """Give claimed submissions back until their next look, all in one statement."""
+    if not looks:
+        return
+    tx.execute(
+        update(submissions)
+        .where(
+            submissions.c.id == bindparam("of_id"),
+            submissions.c.fence == bindparam("of_fence"),
+            submissions.c.due_at.is_not(None),
+        )
+        .values(
+            due_at=db_now() + bindparam("due_in_ms"),
+            claim_count=0,
+            look_count=submissions.c.look_count + 1,
+            missing_count=case(
+                (bindparam("missing") == 1, submissions.c.missing_count + 1),
+                else_=0,
+            ),
+            phase=func.coalesce(bindparam("seen"), submissions.c.phase),
+            percent=func.coalesce(bindparam("done"), submissions.c.percent),
+            error=bindparam("note"),
+        ),
+        [
+            {
+                "of_id": look.claim.id,
+                "of_fence": look.claim.fence,
+                "due_in_ms": max(1, int(look.due_in_s * 1000)),
+                "missing": int(look.missing),
+                "seen": look.phase,
+                "done": look.percent,
+                "note": look.error[:TEXT_LENGTH] if look.error else None,
+            }
+            for look in looks
+        ],
+    )
+
+
+def keep_found(
+    tx: Connection,
+    claim: SubmissionClaim,
+    found: Mapping[str, Any],
+    *,
+    due_in_s: float,
+    error: str,
+) -> None:
+    """The job is done but its files are not all here: try again without asking."""
+    tx.execute(
+        update(submissions)
+        .where(submissions.c.id == claim.id, submissions.c.fence == claim.fence)
+        .values(
+            found=dict(found),
+            copy_count=submissions.c.copy_count + 1,
+            claim_count=0,
+            error=error[:TEXT_LENGTH],
+            due_at=db_now() + int(due_in_s * 1000),
+        )
+    )
+
+
+def call_off(tx: Connection, task_id: str) -> None:
+    """A task was cancelled: its upstream is told with the next look, due now."""
+    give_up(tx, task_id)
+    tx.execute(
+        update(submissions)
+        .where(
+            submissions.c.task_id == task_id,
+            submissions.c.state.in_(OPEN_STATES),
+            submissions.c.due_at.is_not(None),
+        )
+        .values(cancelling=True, due_at=db_now())
+    )
+
+
+def give_up(tx: Connection, task_id: str) -> None:
+    """A task ends: what waits to be sent again is not, and takes no place any more.
+
+    What is on its way, or looked at, goes on to its own end.
+    """
+    tx.execute(
+        update(submissions)
+        .where(
+            submissions.c.task_id == task_id,
+            submissions.c.state.in_(
+                [SubmissionState.OPEN.value, SubmissionState.UNKNOWN.value]
+            ),
+            submissions.c.due_at.is_(None),
+        )
+        .values(state=SubmissionState.ENDED.value, ended_at=db_now())
+    )
+
+
+def assume_lost(tx: Connection, submission_id: str) -> bool:
+    """An operator says that the upstream never got it; False when that is known.
+
+    A look under way loses its lease, so that it writes nothing afterwards.
+    """
+    return bool(
+        tx.execute(
+            update(submissions)
+            .where(
+                submissions.c.id == submission_id,
+                submissions.c.state == SubmissionState.UNKNOWN.value,
+            )
+            .values(
+                state=SubmissionState.ENDED.value,
+                verdict="assumed_lost",
+                fence=submissions.c.fence + 1,
+                claim_count=0,
+                due_at=null(),
+                ended_at=db_now(),
+            )
+        ).rowcount
+    )
+
+
+def wake(tx: Connection, submission_id: str) -> bool:
+    """Make a submission due now: its upstream says that something changed.
+
+    A look under way loses its lease to the next one, which is no sign of poison.
+    """
+    return bool(
+        tx.execute(
+            update(submissions)
+            .where(
+                submissions.c.id == submission_id,
+                submissions.c.state.in_(OPEN_STATES),
+                submissions.c.due_at > db_now(),
+            )
+            .values(due_at=db_now(), claim_count=0)
+        ).rowcount
+    )
+
+
+def find(tx: Connection, submission_id: str) -> Submission | None:
+    """The submission with this id, if there is one."""
+    found = _read(tx, submissions.c.id == submission_id)
+    return found[0] if found else None
+
+
+def find_by_remote(
+    tx: Connection, channel_id: str, remote_ids: Collection[str]
+) -> list[Submission]:
+    """The submissions of a channel that its upstream knows by one of these ids."""
+    return _read(
+        tx,
+        submissions.c.channel_id == channel_id,
+        submissions.c.remote_id.in_(remote_ids),
+    )
+
+
+def of_tasks(tx: Connection, task_ids: Collection[str]) -> list[Submission]:
+    """Every submission of these tasks, the oldest first."""
+    return _read(tx, submissions.c.task_id.in_(task_ids))
+
+
+def count_live(tx: Connection) -> dict[str, int]:
+    """How many places are taken at each channel, and with each key, by its id."""
+    rows = tx.execute(
+        select(submissions.c.channel_id, submissions.c.key_id, func.count())
+        .where(_is_live())
+        .group_by(submissions.c.channel_id, submissions.c.key_id)
+    )
+    counts: Counter[str] = Counter()
+    for channel_id, key_id, count in rows:
+        counts[channel_id] += count
+        counts[key_id] += count
+    return counts
+
+
+def count_live_of(tx: Connection, channel_id: str) -> dict[str, int]:
+    """How many places are taken at one channel, and with each of its keys."""
+    rows = tx.execute(
+        select(submissions.c.key_id, func.count())
+        .where(submissions.c.channel_id == channel_id, _is_live())
+        .group_by(submissions.c.key_id)
+    )
+    counts = {row[0]: row[1] for row in rows}
+    return {**counts, channel_id: sum(counts.values())}
+
+
+def put_back(
+    tx: Connection, claims: Sequence[SubmissionClaim], due_in_s: Sequence[float]
+) -> None:
+    """Let looks that are over a limit wait; this counts as no look and no claim."""
+    if claims:
+        tx.execute(
+            update(submissions)
+            .where(
+                submissions.c.id == bindparam("of_id"),
+                submissions.c.fence == bindparam("of_fence"),
+            )
+            .values(
+                due_at=db_now() + bindparam("due_in_ms"),
+                claim_count=submissions.c.claim_count - 1,
+            ),
+            [
+                {
+                    "of_id": claim.id,
+                    "of_fence": claim.fence,
+                    "due_in_ms": max(1, int(wait_s * 1000)),
+                }
+                for claim, wait_s in zip(claims, due_in_s, strict=True)
+            ],
+        )
+
+
+def _is_live() -> ColumnElement[bool]:
+    """Said with literals, as the partial index says it."""
+    states = sorted(state.value for state in LIVE)
+    return submissions.c.state.in_([literal_column(f"'{word}'") for word in states])
+
+
+def _read(tx: Connection, *where: Any) -> list[Submission]:
+    columns = [submissions.c[name] for name in Submission.__slots__]
+    rows = tx.execute(select(*columns).where(*where).order_by(submissions.c.created_at))
+    return [
+        Submission(**{**row, "state": SubmissionState(row["state"])})
+        for row in rows.mappings()
+    ]

@@ -1,0 +1,345 @@
+"""Tasks: add, get, and the one function that moves them from state to state."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    func,
+    insert,
+    null,
+    select,
+    update,
+)
+
+from app.errors import TaskNotFound
+from app.lifecycle import FINAL, STEPS, Event, State, sources
+from app.store import deliveries, ledger, submissions
+from app.store.models import artifacts, task_bodies, tasks
+from app.store.models import deliveries as deliveries_table
+from app.store.session import db_now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTask:
+    """What intake made of a client's request.
+
+    `inputs` has the fields of `providers.types.GenerationRequest` that were given;
+    `images` in it is a list of `{"url"}` or `{"upload": storage key, "content_type"}`.
+    """
+
+    id: str
+    model: str
+    media_type: str
+    inputs: Mapping[str, Any]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    response_format: str = "url"
+    callback_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One artifact of a task, as stored; instants are unix milliseconds."""
+
+    n: int
+    storage_key: str | None = None
+    url: str | None = None
+    content_type: str | None = None
+    size_bytes: int | None = None
+    sha256: str | None = None
+    width: int | None = None
+    height: int | None = None
+    duration_s: float | None = None
+    expires_at: int | None = None
+    title: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A task as its client may see it; instants are unix milliseconds."""
+
+    id: str
+    client_id: str
+    state: State
+    media_type: str
+    model: str
+    percent: int
+    error_code: str | None
+    error: str | None
+    created_at: int
+    updated_at: int
+    submitted_at: int | None
+    started_at: int | None
+    finished_at: int | None
+    response_format: str
+    metadata: Mapping[str, Any]
+    usage: Mapping[str, Any] | None
+    callback_url: str | None
+    callback_state: str | None
+    callback_attempts: int
+    results: tuple[Result, ...]
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL
+
+
+# Built once: making a statement costs more than running it.
+ADD_TASK = (
+    insert(tasks)
+    .values(
+        state=State.QUEUED.value,
+        due_at=db_now(),
+        fence=0,
+        claim_count=0,
+        try_count=0,
+        percent=0,
+        created_at=db_now(),
+        updated_at=db_now(),
+    )
+    .returning(tasks.c.created_at)
+)
+ADD_BODY = insert(task_bodies)
+
+
+def add(tx: Connection, client_id: str, new: NewTask) -> int:
+    """Insert a queued task that is due at once; gives its time of creation."""
+    created_at = tx.execute(
+        ADD_TASK,
+        {
+            "id": new.id,
+            "client_id": client_id,
+            "media_type": new.media_type,
+            "model": new.model,
+        },
+    ).scalar_one()
+    tx.execute(
+        ADD_BODY,
+        {
+            "task_id": new.id,
+            "inputs": dict(new.inputs),
+            "metadata": dict(new.metadata),
+            "response_format": new.response_format,
+            "callback_url": new.callback_url,
+        },
+    )
+    return int(created_at)
+
+
+def get(tx: Connection, task_id: str, client_id: str | None = None) -> Task:
+    """The task, when it is this client's (None: whoever's); else `TaskNotFound`."""
+    query = (
+        select(
+            tasks,
+            task_bodies.c.response_format,
+            task_bodies.c.metadata,
+            task_bodies.c.usage,
+            task_bodies.c.error,
+            task_bodies.c.callback_url,
+            deliveries_table.c.state.label("callback_state"),
+            deliveries_table.c.attempt_count.label("callback_attempts"),
+        )
+        .join(task_bodies, task_bodies.c.task_id == tasks.c.id)
+        .join(deliveries_table, deliveries_table.c.task_id == tasks.c.id, isouter=True)
+        .where(tasks.c.id == task_id)
+    )
+    if client_id is not None:
+        query = query.where(tasks.c.client_id == client_id)
+    row = tx.execute(query).mappings().first()
+    if row is None:
+        raise TaskNotFound(f"there is no task {task_id[:60]!r}")
+    return Task(
+        id=row["id"],
+        client_id=row["client_id"],
+        state=State(row["state"]),
+        media_type=row["media_type"],
+        model=row["model"],
+        percent=row["percent"],
+        error_code=row["error_code"],
+        error=row["error"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        submitted_at=row["submitted_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        response_format=row["response_format"],
+        metadata=row["metadata"],
+        usage=row["usage"],
+        callback_url=row["callback_url"],
+        callback_state=row["callback_state"],
+        callback_attempts=row["callback_attempts"] or 0,
+        results=find_results(tx, task_id),
+    )
+
+
+def find_results(tx: Connection, task_id: str) -> tuple[Result, ...]:
+    """The artifacts of a task, in order."""
+    columns = [column for column in artifacts.c if column.name != "task_id"]
+    rows = tx.execute(
+        select(*columns).where(artifacts.c.task_id == task_id).order_by(artifacts.c.n)
+    )
+    return tuple(Result(**row) for row in rows.mappings())
+
+
+def find_states(tx: Connection, ids: Collection[str]) -> dict[str, tuple[State, int]]:
+    """State and percent of each of these tasks; unknown ids are left out."""
+    rows = tx.execute(
+        select(tasks.c.id, tasks.c.state, tasks.c.percent).where(tasks.c.id.in_(ids))
+    )
+    return {row.id: (State(row.state), row.percent) for row in rows}
+
+
+def find_inputs(tx: Connection, ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
+    """What each of these tasks asks for: its inputs, and `metadata` beside them."""
+    rows = tx.execute(
+        select(
+            task_bodies.c.task_id, task_bodies.c.inputs, task_bodies.c.metadata
+        ).where(task_bodies.c.task_id.in_(ids))
+    )
+    return {row.task_id: {**row.inputs, "metadata": row.metadata} for row in rows}
+
+
+def add_results(tx: Connection, task_id: str, results: Sequence[Result]) -> None:
+    """Keep what a task made; written in the transaction that finishes it."""
+    if results:
+        tx.execute(
+            insert(artifacts),
+            [
+                {
+                    "task_id": task_id,
+                    **{name: getattr(r, name) for name in Result.__slots__},
+                    # Some servers send whole essays as their content type.
+                    "content_type": r.content_type and r.content_type[:100],
+                }
+                for r in results
+            ],
+        )
+
+
+def advance(
+    tx: Connection,
+    task_id: str,
+    event: Event,
+    *,
+    fence: int | None = None,
+    due_in_s: float | None = None,
+    error_code: str | None = None,
+    error: str | None = None,
+    usage: Mapping[str, Any] | None = None,
+    results: Sequence[Result] = (),
+) -> bool:
+    """Let `event` happen to a task, if it may; False when it may not (any more).
+
+    One UPDATE compares and sets. `fence` is given by the holder of a claim: the event
+    does not happen when another worker has claimed the task since. A final state owes
+    the client its delivery in the same transaction, keeps the `results`, and settles
+    or releases what was held of the client's money. `due_in_s` says when a task that
+    goes back to the queue may be claimed again.
+    """
+    targets = {state: STEPS[state][event] for state in sources(event)}
+    current = and_(tasks.c.id == task_id, tasks.c.state.in_(list(targets)))
+    if fence is not None:
+        current = and_(current, tasks.c.fence == fence)
+    changes: dict[str, Any] = {
+        "state": case(
+            {s.value: t.value for s, t in targets.items()}, value=tasks.c.state
+        ),
+        "updated_at": db_now(),
+        "claim_count": 0,
+        "due_at": null(),
+    }
+    match event:
+        case Event.RETURN | Event.REQUEUE:
+            changes["due_at"] = db_now() + int((due_in_s or 0) * 1000)
+            changes["try_count"] = tasks.c.try_count + 1
+        case Event.ACCEPT | Event.PARK:
+            changes["submitted_at"] = db_now()
+        case Event.FINISH | Event.FAIL | Event.CANCEL:
+            changes["finished_at"] = db_now()
+            changes["error_code"] = error_code
+        case Event.CLAIM:
+            raise ValueError("tasks are claimed by app.store.due alone")
+    if event is Event.CANCEL:
+        ledger.lock_accounts(tx, [task_id])  # before the task, as workers do
+    if event is Event.FINISH:
+        changes["percent"] = 100
+        # No look may have seen it at work: then it began when it was handed over.
+        changes["started_at"] = func.coalesce(tasks.c.started_at, tasks.c.submitted_at)
+    moved = tx.execute(
+        update(tasks)
+        .where(current)
+        .values(changes)
+        .returning(tasks.c.state, tasks.c.client_id, tasks.c.held)
+    ).first()
+    if moved is None:
+        return False
+    state = State(moved.state)
+    if event is Event.CANCEL:
+        submissions.call_off(tx, task_id)
+    add_results(tx, task_id, results)
+    if state in FINAL and moved.held is not None:
+        if results:
+            ledger.settle(tx, task_id, moved.client_id, moved.held)
+        else:
+            ledger.release(tx, task_id, moved.client_id, moved.held)
+    if state in FINAL:
+        callback_url = tx.execute(
+            update(task_bodies)
+            .where(task_bodies.c.task_id == task_id)
+            .values(error=error, usage=dict(usage) if usage else null())
+            .returning(task_bodies.c.callback_url)
+        ).scalar_one()
+        if callback_url is not None:
+            deliveries.owe(tx, task_id, moved.client_id, f"task.{state}", callback_url)
+    return True
+
+
+def put_back(tx: Connection, task_id: str, fence: int, *, due_in_s: float) -> None:
+    """No channel is free: wait in the queue; this counts as no try."""
+    tx.execute(
+        update(tasks)
+        .where(
+            tasks.c.id == task_id,
+            tasks.c.fence == fence,
+            tasks.c.state == State.SUBMITTING.value,
+        )
+        .values(
+            state=STEPS[State.SUBMITTING][Event.RETURN].value,
+            due_at=db_now() + int(due_in_s * 1000),
+            claim_count=0,
+        )
+    )
+
+
+def show_progress(
+    tx: Connection, task_id: str, *, percent: int | None, running: bool
+) -> None:
+    """Note what an upstream says of a task at work; the percentage never falls."""
+    changes: dict[str, Any] = {}
+    ahead: list[ColumnElement[bool]] = []
+    if running:
+        changes["started_at"] = case(
+            (tasks.c.started_at.is_(None), db_now()), else_=tasks.c.started_at
+        )
+        ahead.append(tasks.c.started_at.is_(None))
+    if percent is not None:
+        capped = max(0, min(percent, 99))
+        changes["percent"] = case(
+            (tasks.c.percent < capped, capped), else_=tasks.c.percent
+        )
+        ahead.append(tasks.c.percent < capped)
+    if not changes:
+        return
+    news = ahead[0] if len(ahead) == 1 else ahead[0] | ahead[1]
+    tx.execute(
+        update(tasks)
+        .where(tasks.c.id == task_id, tasks.c.state == State.PROCESSING.value, news)
+        .values(**changes, updated_at=db_now())
+    )

@@ -1,0 +1,94 @@
+"""Which channels serve a model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from app import catalog
+from app.store.channels import Channel
+from providers.types import Model, by_name
+from tests.workers.bench import LUMEN, MODEL
+
+SECOND = replace(MODEL, name="lumen-2")
+TWO = replace(LUMEN, models=(MODEL, SECOND), describe=by_name((MODEL, SECOND)))
+PROVIDERS = {"lumen": TWO}
+
+
+def a_channel(name: str = "main", **fields: Any) -> Channel:
+    return Channel(
+        **{
+            "id": f"ch_{name}",
+            "name": name,
+            "provider": "lumen",
+            "base_url": LUMEN.base_url,
+            "webhook_secret": None,
+            "groups": (),
+            "models": {},
+            "weight": 1,
+            "priority": 0,
+            "limits": {},
+            "settings": {},
+            "enabled": True,
+            "origin": "cli",
+            "failure_count": 0,
+            "error_rate": 0.0,
+            "paused_until": None,
+            "pause_reason": None,
+            "removed_at": None,
+            **fields,
+        }
+    )
+
+
+def served_by(name: str, *channels: Channel) -> list[tuple[str, str]]:
+    found = catalog.offers(channels, PROVIDERS, name)
+    return [(offer.channel.name, offer.upstream_name) for offer in found]
+
+
+def test_channel_without_a_table_serves_every_model_of_its_provider() -> None:
+    assert served_by("lumen-2", a_channel()) == [("main", "lumen-2")]
+    assert served_by("lumen-9", a_channel()) == []
+
+
+def test_table_of_a_channel_maps_names_and_hides_the_others() -> None:
+    channel = a_channel(models={"pretty": "lumen-1"})
+    assert served_by("pretty", channel) == [("main", "lumen-1")]
+    assert served_by("lumen-1", channel) == []
+
+
+def test_name_that_the_provider_does_not_know_is_not_served() -> None:
+    assert served_by("pretty", a_channel(models={"pretty": "lumen-9"})) == []
+
+
+def test_disabled_channel_and_unknown_provider_serve_nothing() -> None:
+    off, odd = a_channel("off", enabled=False), a_channel("odd", provider="gone")
+    assert served_by("lumen-1", off, odd, a_channel()) == [("main", "lumen-1")]
+    assert catalog.model_names([off, odd], PROVIDERS) == []
+
+
+def test_paused_channel_still_serves_its_models() -> None:
+    paused = a_channel(paused_until=9_999_999_999_999)
+    assert served_by("lumen-1", paused) == [("main", "lumen-1")]
+
+
+def test_names_of_all_channels_are_listed_once_and_sorted() -> None:
+    channels = [a_channel(), a_channel("b", models={"a-name": "lumen-1"})]
+    assert catalog.model_names(channels, PROVIDERS) == ["a-name", "lumen-1", "lumen-2"]
+
+
+def test_names_that_look_alike_are_proposed_as_they_are_written() -> None:
+    names = ["Lumen-1", "lumen-2", "suno_music"]
+    assert catalog.close_names("lumen_1", names)[0] == "Lumen-1"
+    assert catalog.close_names("LUMEN-2", names)[0] == "lumen-2"
+    assert catalog.close_names("quite another", names) == []
+    assert len(catalog.close_names("l" * 100_000, names)) == 0
+
+
+def test_open_catalogue_serves_names_that_are_in_no_list() -> None:
+    def describe(name: str) -> Model | None:
+        return replace(MODEL, name=name)
+
+    channels = [a_channel()]
+    found = catalog.offers(channels, {"lumen": replace(LUMEN, describe=describe)}, "x")
+    assert [offer.upstream_name for offer in found] == ["x"]
