@@ -103,6 +103,8 @@ def _remove(storage: Storage, keys: Iterable[str]) -> None:
 
 def _read_image(given: GivenImage, files: ExitStack, max_bytes: int) -> Image:
     value = given.value
+    if value is None:  # a null within a list
+        raise _error(given.field, NOT_AN_IMAGE)
     if isinstance(value, FormFile):
         _check_size(given.field, value.spool.size_bytes, max_bytes)
         return Image(given.field, spool=value.spool)

@@ -180,7 +180,7 @@ def list_all(tx: Connection, *, removed: bool = False) -> list[Channel]:
     keys: dict[str, list[ChannelKey]] = {}
     key_columns = [channel_keys.c[name] for name in ChannelKey.__slots__]
     for row in tx.execute(
-        select(*key_columns).order_by(channel_keys.c.created_at, channel_keys.c.id)
+        select(*key_columns).order_by(channel_keys.c.created_at, channel_keys.c.name)
     ).mappings():
         keys.setdefault(row["channel_id"], []).append(ChannelKey(**row))
     columns = [channels.c[name] for name in Channel.__slots__ if name != "keys"]
