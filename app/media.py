@@ -348,7 +348,8 @@ def _sides(width: int, height: int) -> tuple[int | None, int | None]:
 def _duration(seconds: float | None) -> float | None:
     if seconds is None or not isfinite(seconds):
         return None
-    return round(seconds, 3) if 0 < seconds <= MAX_DURATION_S else None
+    rounded = round(seconds, 3)  # what rounds to nothing tells nothing
+    return rounded if 0 < rounded <= MAX_DURATION_S else None
 
 
 DURATIONS: dict[str, Callable[["Bounded"], float | None]] = {

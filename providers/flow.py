@@ -12,6 +12,7 @@ import math
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 T = TypeVar("T")
 
@@ -87,6 +88,16 @@ class Reply:
 
 
 Flow = Generator[Call, Reply, T]
+
+
+def call_url(base_url: str, call: Call) -> str:
+    """A call's whole address: below the base URL, or absolute as it stands."""
+    url = call.url
+    if url.startswith("/"):
+        url = base_url.rstrip("/") + url
+    if call.params:
+        url += ("&" if "?" in url else "?") + urlencode(call.params)
+    return url
 
 
 def drive(flow: Flow[T], send: Callable[[Call], Reply]) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.store.channels import Channel
 from providers.types import GenerationRequest, MediaInput, MediaType
 
 
@@ -28,3 +29,30 @@ def an_image_url(url: str = "https://cdn.example.com/a.png") -> MediaInput:
 def an_upload(content_type: str = "image/png") -> MediaInput:
     """An image that the client sent as bytes; a flow reads it with a public call."""
     return MediaInput("upload:0", content_type)
+
+
+def a_channel(name: str = "main", **fields: Any) -> Channel:
+    """An enabled channel without keys; its provider is the made-up one."""
+    return Channel(
+        **{
+            "id": f"ch_{name}",
+            "name": name,
+            "provider": "lumen",
+            "base_url": "https://api.lumen.example",
+            "webhook_secret": None,
+            "groups": (),
+            "models": {},
+            "weight": 1,
+            "priority": 0,
+            "limits": {},
+            "settings": {},
+            "enabled": True,
+            "origin": "cli",
+            "failure_count": 0,
+            "error_rate": 0.0,
+            "paused_until": None,
+            "pause_reason": None,
+            "removed_at": None,
+            **fields,
+        }
+    )

@@ -34,6 +34,8 @@ MAY_IMPORT = {
         "app",
         *(f"providers.{m}" for m in ("types", "flow", "errors")),
     ),
+    # Plays a submit flow up to its paid call.
+    "app.dry_run": ("app", *(f"providers.{m}" for m in ("types", "flow", "errors"))),
     "workers": ("app", "workers", "providers"),
 }
 # Nothing else of app is closed to workers.

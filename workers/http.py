@@ -16,12 +16,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeVar
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from app.generation_requests import Upload
 from app.media import sniff
 from app.security import addresses
 from app.security.sealing import Sealer
@@ -29,7 +30,7 @@ from app.settings import Settings
 from app.storage import Storage
 from app.store.channels import Channel, ChannelKey
 from providers import errors
-from providers.flow import Call, Part, Reply
+from providers.flow import Call, Part, Reply, call_url
 from providers.types import Credentials, Provider
 
 try:
@@ -74,12 +75,7 @@ class Account:
 
     def url_of(self, call: Call) -> str:
         """The call's address: below the channel's base URL, or as it stands."""
-        url = call.url
-        if url.startswith("/"):
-            url = self.channel.base_url.rstrip("/") + url
-        if call.params:
-            url += ("&" if "?" in url else "?") + urlencode(call.params)
-        return url
+        return call_url(self.channel.base_url, call)
 
     def may_get_key(self, url: str) -> bool:
         """Whether this address belongs to the provider, so that it may see the key."""
@@ -93,14 +89,6 @@ class Account:
             and parts.port in (None, 443)
             and _origin(self.channel.base_url) == _origin(self.provider.base_url)
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """An input file in storage."""
-
-    storage_key: str
-    content_type: str
 
 
 @dataclass(frozen=True, slots=True)

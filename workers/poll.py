@@ -16,6 +16,7 @@ from typing import Any
 
 from app.bells import Bell
 from app.catalog import Offer
+from app.generation_requests import request_of
 from app.lifecycle import Event, SubmissionState
 from app.store import channels, due, ledger, submissions, tasks
 from app.store.due import SubmissionClaim
@@ -30,7 +31,7 @@ from workers.artifacts import Item
 from workers.batch import Job, Leave
 from workers.http import Account
 from workers.runtime import WorkerRuntime
-from workers.submit import POISON_CLAIMS, request_of
+from workers.submit import POISON_CLAIMS
 from workers.verdicts import Blame
 
 logger = logging.getLogger(__name__)
@@ -472,7 +473,7 @@ async def _request_for(
     model = account.provider.describe(claimed.model)
     assert model is not None
     request, _ = request_of(
-        rt,
+        rt.base,
         task_id=claimed.task_id,
         submission_id=claimed.id,
         offer=Offer(account.channel, account.provider, model),

@@ -13,13 +13,13 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
 
-from app import capabilities, catalog
+from app import capabilities, catalog, routing
 from app.bells import Bell
 from app.catalog import Offer
+from app.generation_requests import Upload, request_of
 from app.lifecycle import Event, SubmissionState
-from app.security import signatures
+from app.routing import Choice, Past
 from app.store import channels, due, ledger, submissions, tasks
 from app.store.channels import Channel, ChannelKey
 from app.store.due import TaskClaim
@@ -30,18 +30,14 @@ from providers import errors
 from providers.flow import Call, Reply, drive_async
 from providers.types import (
     GenerationRequest,
-    MediaInput,
-    MediaType,
     Phase,
     Remote,
     Snapshot,
 )
-from workers import artifacts, health, routing, schedules, verdicts
+from workers import artifacts, health, schedules, verdicts
 from workers.artifacts import Item
 from workers.batch import Job, Leave
-from workers.http import Upload
 from workers.rates import Admission
-from workers.routing import Choice, Past
 from workers.runtime import WorkerRuntime
 from workers.verdicts import AtSubmit, Blame, Next
 
@@ -53,7 +49,6 @@ POISON_CLAIMS = 5
 UNREACHABLE_TRIES = 12
 WAIT_LONGEST_S = 24 * 3600
 FIND_AFTER_S = 3.0
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 REFUSED_BY_CHANNEL = frozenset({"refused_channel", "refused_model"})
 REFUSED_BY_KEY = frozenset({"refused_key", "refused_quota"})
 BUSY = frozenset({"rate_limited", "not_sent"})
@@ -292,38 +287,6 @@ def first_look_s(rt: WorkerRuntime, offer: Offer, snapshot: Snapshot) -> float:
     )
 
 
-def request_of(
-    rt: WorkerRuntime,
-    *,
-    task_id: str,
-    submission_id: str,
-    offer: Offer,
-    media_type: str,
-    inputs: Mapping[str, Any],
-) -> tuple[GenerationRequest, dict[str, Upload]]:
-    """The stored inputs as a provider's flow reads them, and where uploads lie."""
-    fields = dict(inputs)
-    fields["action"] = capabilities.action_for(fields.get("action"), offer.model) or ""
-    images, uploads = [], {}
-    for n, image in enumerate(fields.pop("images", ())):
-        if "upload" in image:
-            url = f"upload:{n}"
-            uploads[url] = Upload(image["upload"], image["content_type"])
-            images.append(MediaInput(url, image["content_type"]))
-        else:
-            images.append(MediaInput(image["url"]))
-    request = GenerationRequest(
-        **fields,
-        images=tuple(images),
-        task_id=task_id,
-        submission_key=submission_id,
-        model=offer.upstream_name,
-        media_type=MediaType(media_type),
-        callback_url=_callback_url(rt, offer, submission_id),
-    )
-    return request, uploads
-
-
 def _route(
     rt: WorkerRuntime,
     tx: Transaction,
@@ -400,7 +363,7 @@ def _route(
             reason=choice.reason,
         )
     request, uploads = request_of(
-        rt,
+        rt.base,
         task_id=claimed.id,
         submission_id=submission_id,
         offer=offer,
@@ -653,16 +616,6 @@ def _fail(tx: Transaction, claimed: TaskClaim, code: str, text: str) -> None:
         tx, claimed.id, Event.FAIL, fence=claimed.fence, error_code=code, error=text
     ):
         submissions.give_up(tx, claimed.id)
-
-
-def _callback_url(rt: WorkerRuntime, offer: Offer, submission_id: str) -> str | None:
-    """Our address for this submission, when its upstream can reach it."""
-    near = urlsplit(offer.channel.base_url).hostname in LOOPBACK
-    if rt.settings.public_url is None and not near:
-        return None
-    token = signatures.callback_token(rt.base.callback_key, submission_id)
-    channel = quote(offer.channel.name, safe="")
-    return f"{rt.base.public_url}/upstream/{channel}/{submission_id}.{token}"
 
 
 class _RightLost(Exception):

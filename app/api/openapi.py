@@ -13,6 +13,7 @@ from app.api import admin_openapi
 from app.api.schemas import (
     MAX_WAIT_S,
     AcceptedTaskSchema,
+    DryRunSchema,
     ListQuerySchema,
     NewTaskSchema,
     ReceivedSchema,
@@ -92,6 +93,32 @@ ACCEPTED = {
     "media_type": "image",
     "model": "wanx2.1-t2i-turbo",
     "created_at": CREATED_AT,
+}
+TRIED = {
+    "dry_run": True,
+    "model": "wanx2.1-t2i-turbo",
+    "media_type": "image",
+    "provider": "dashscope",
+    "upstream_model": "wanx2.1-t2i-turbo",
+    "channel": None,
+    "reason": "the only free channel of priority 0",
+    "cost_at_most": None,
+    "calls": [
+        {
+            "method": "POST",
+            "url": "https://dashscope.aliyuncs.com/api/v1/services/aigc/"
+            "text2image/image-synthesis",
+            "headers": {"X-DashScope-Async": "enable", "Authorization": "Bearer ***"},
+            "paid": True,
+            "json": {
+                "model": "wanx2.1-t2i-turbo",
+                "input": {"prompt": "a lighthouse made of paper, dawn"},
+                "parameters": {"n": 1, "size": "1024*1024"},
+            },
+        }
+    ],
+    "complete": True,
+    "note": "",
 }
 LINK = (
     f"https://gateway.example.com/generation/tasks/{TASK_ID}/results/0"
@@ -281,6 +308,14 @@ PREFER = {
     f"{MAX_WAIT_S}) pass; `data` then is the task as GET shows it.",
     "schema": {"type": "string"},
 }
+DRY_RUN = {
+    "name": "dry_run",
+    "in": "query",
+    "description": "With `1` the task is only checked, and the answer shows which "
+    "channel it would take and the exact upstream call, secrets masked. Nothing is "
+    "stored, sent or paid.",
+    "schema": {"type": "string", "enum": ["0", "1", "true", "false", "yes", "no"]},
+}
 WAIT = {
     "name": "wait",
     "in": "query",
@@ -327,6 +362,7 @@ def describe() -> dict[str, Any]:
     for name, schema in (
         ("NewTask", NewTaskSchema),
         ("AcceptedTask", AcceptedTaskSchema),
+        ("DryRun", DryRunSchema),
         ("Task", TaskSchema),
         ("TaskPage", TaskPageSchema),
         ("Status", StatusSchema),
@@ -382,13 +418,13 @@ def _submit() -> Operation:
         name: {"summary": summary, "value": value}
         for name, (summary, value) in EXAMPLES.items()
     }
-    either = {"anyOf": [_ref("AcceptedTask"), _ref("Task")]}
+    either = {"anyOf": [_ref("AcceptedTask"), _ref("Task"), _ref("DryRun")]}
     return {
         "operationId": "submitTask",
         "tags": ["tasks"],
         "summary": "Send a task",
         "description": "The task is stored before the answer is sent.",
-        "parameters": [IDEMPOTENCY_KEY, PREFER],
+        "parameters": [IDEMPOTENCY_KEY, PREFER, DRY_RUN],
         "requestBody": {
             "required": True,
             "content": {
@@ -398,7 +434,7 @@ def _submit() -> Operation:
         },
         "responses": _responses(
             either,
-            {"accepted": ACCEPTED, "waited": FINISHED["image"]},
+            {"accepted": ACCEPTED, "waited": FINISHED["image"], "tried": TRIED},
             (400, 401, 402, 403, 409, 413, 415, 422, 429),
             headers=(
                 *("Location", "Idempotent-Replayed", "Preference-Applied"),

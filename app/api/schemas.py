@@ -123,6 +123,47 @@ class AcceptedTaskSchema(Schema):
     created_at = fields.Integer(required=True, metadata={"description": "Unix s."})
 
 
+class UpstreamCallSchema(Schema):
+    """One call to an upstream, as it would leave; secrets are masked."""
+
+    method = fields.String(required=True)
+    url = fields.String(required=True)
+    headers = fields.Dict(required=True)
+    paid = fields.Boolean(
+        required=True, metadata={"description": "Whether this call costs money."}
+    )
+    json = fields.Raw(metadata={"description": "The body, where it is JSON."})
+    form = fields.List(
+        fields.Dict(), metadata={"description": "The body, where it is a form."}
+    )
+    body = fields.String(metadata={"description": "The size of any other body."})
+
+
+class DryRunSchema(Schema):
+    """What a task would become; nothing is stored or sent."""
+
+    dry_run = fields.Boolean(required=True)
+    model = fields.String(required=True)
+    media_type = fields.String(required=True, validate=validate.OneOf(MEDIA_TYPES))
+    provider = fields.String(required=True)
+    upstream_model = fields.String(required=True)
+    channel = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Its name, for keys with the scope `admin`."},
+    )
+    reason = fields.String(
+        required=True, metadata={"description": "Why this channel, at this moment."}
+    )
+    cost_at_most = fields.String(required=True, allow_none=True)
+    calls = fields.List(fields.Nested(UpstreamCallSchema), required=True)
+    complete = fields.Boolean(
+        required=True,
+        metadata={"description": "Whether the paid call is the last one shown."},
+    )
+    note = fields.String(required=True)
+
+
 class ResultSchema(Schema):
     """One generated file, or a text without one."""
 

@@ -12,8 +12,8 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 
 from app import answers, capabilities, catalog
-from app.api import cursors, idempotency, uploads, waiting
-from app.api.auth import Scope, needs
+from app.api import cursors, dry_runs, idempotency, uploads, waiting
+from app.api.auth import Scope, may, needs
 from app.api.problems import success
 from app.api.request_fields import WHOLE
 from app.api.schemas import LIST_QUERY
@@ -42,6 +42,8 @@ USUAL_LIMIT = 20
 @needs(Scope.WRITE)
 def submit() -> Response:
     """Take one task; its row is committed before the answer is sent."""
+    if dry_runs.is_wanted(_only("dry_run")):
+        return _try_out()
     key = idempotency.read_key(request.headers)
     headers = _take_turn()
     with ExitStack() as files:
@@ -55,6 +57,26 @@ def submit() -> Response:
         return _answer(answer, {**headers, "Idempotent-Replayed": "true"})
     g.rt.ring(Bell.SUBMIT)
     return _answer(answer, headers)
+
+
+def _try_out() -> Response:
+    """Check a task as if it were sent, and show the call that would leave."""
+    headers = _take_turn()
+    rt, web = g.rt, g.web
+    with ExitStack() as files:
+        limit = rt.settings.max_upload_bytes
+        wanted = read_task_request(request, files, max_upload_bytes=limit)
+        images = uploads.read_images(wanted.images, files, limit)
+        chosen = choose(web, wanted, len(images))
+        if wanted.callback_url:
+            web.callback_urls.check(wanted.callback_url)
+        types = uploads.check_images(images, rt.settings.max_image_pixels)
+    sent = dry_runs.sent_images(images, types)
+    inputs = {**chosen.inputs, "metadata": wanted.metadata, "images": sent}
+    data = dry_runs.describe(rt, wanted.model, inputs, chosen.fit, group=g.client.group)
+    if may(g.client, Scope.ADMIN):
+        return success(data, headers)
+    return success({**data, "channel": None}, headers)
 
 
 def _take_turn() -> dict[str, str]:
@@ -159,7 +181,7 @@ class _Choice:
 
     offer: Offer
     inputs: Mapping[str, Any]
-    channel_names: Sequence[str]  # that may take it
+    fit: Sequence[Offer]  # every one that may take it
 
 
 def _add(
@@ -187,7 +209,7 @@ def _add(
             client_limits.check_room(tx, g.client.id, g.client.limits)
             created_at = tasks.add(tx, g.client.id, new)
             if web.has_prices():
-                names = chosen.channel_names
+                names = [offer.channel.name for offer in chosen.fit]
                 ledger.hold(tx, g.client.id, task_id, new.model, names, new.inputs)
             answer = answers.accepted(
                 {"id": new.id, "media_type": new.media_type, "model": new.model},
@@ -227,8 +249,7 @@ def choose(web: WebProcess, wanted: TaskRequest, image_count: int) -> _Choice:
             fit.append(offer)
     if fit:
         action = capabilities.action_for(inputs.get("action"), fit[0].model)
-        names = [offer.channel.name for offer in fit]
-        return _Choice(fit[0], {**wanted.inputs, "action": action}, names)
+        return _Choice(fit[0], {**wanted.inputs, "action": action}, fit)
     nearest = min(refusals, key=len)
     field, texts = next(iter(nearest.items()))
     raise InvalidRequest(f"{field} {texts[0]}", errors=nearest)

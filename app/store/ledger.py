@@ -135,6 +135,21 @@ def set_budget(tx: Connection, client_id: str, budget: Decimal | None) -> None:
     tx.execute(update(clients).where(clients.c.id == client_id).values(budget=budget))
 
 
+def estimate(
+    tx: Connection, model: str, channel_names: Iterable[str], inputs: Mapping[str, Any]
+) -> Decimal:
+    """What a task may cost at most, in the dearest of these channels; zero: free."""
+    known = {price.channel: price for price in list_prices(tx, model)}
+    return max(
+        (
+            _round(price.amount * _quantity(price.unit, inputs))
+            for name in channel_names
+            if (price := known.get(name) or known.get(EVERY_CHANNEL))
+        ),
+        default=ZERO,
+    )
+
+
 def hold(
     tx: Connection,
     client_id: str,
@@ -149,17 +164,7 @@ def hold(
     `PaymentRequired` when the balance or the month's budget does not suffice; one
     UPDATE compares and takes, so that requests side by side cannot overdraw.
     """
-    known = {price.channel: price for price in list_prices(tx, model)}
-    if not known:
-        return ZERO
-    amount = max(
-        (
-            _round(price.amount * _quantity(price.unit, inputs))
-            for name in channel_names
-            if (price := known.get(name) or known.get(EVERY_CHANNEL))
-        ),
-        default=ZERO,
-    )
+    amount = estimate(tx, model, channel_names, inputs)
     if not amount:
         return ZERO
     month = _month(tx)

@@ -3,42 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from app import catalog
 from app.store.channels import Channel
 from providers.types import Model, by_name
+from tests.builders import a_channel
 from tests.workers.bench import LUMEN, MODEL
 
 SECOND = replace(MODEL, name="lumen-2")
 TWO = replace(LUMEN, models=(MODEL, SECOND), describe=by_name((MODEL, SECOND)))
 PROVIDERS = {"lumen": TWO}
-
-
-def a_channel(name: str = "main", **fields: Any) -> Channel:
-    return Channel(
-        **{
-            "id": f"ch_{name}",
-            "name": name,
-            "provider": "lumen",
-            "base_url": LUMEN.base_url,
-            "webhook_secret": None,
-            "groups": (),
-            "models": {},
-            "weight": 1,
-            "priority": 0,
-            "limits": {},
-            "settings": {},
-            "enabled": True,
-            "origin": "cli",
-            "failure_count": 0,
-            "error_rate": 0.0,
-            "paused_until": None,
-            "pause_reason": None,
-            "removed_at": None,
-            **fields,
-        }
-    )
 
 
 def served_by(name: str, *channels: Channel) -> list[tuple[str, str]]:

@@ -502,6 +502,11 @@ def test_aac_behind_a_tag_is_read_although_it_looks_like_mp3():
     assert found == pytest.approx(50 * 1024 / 44_100, rel=0.001)
 
 
+def test_sound_shorter_than_half_a_millisecond_has_no_duration():
+    file = io.BytesIO(a_wav(0.000125, rate=8000))
+    assert probe(file, "audio/wav").duration_s is None
+
+
 def test_streamed_wav_of_unknown_length_lasts_as_long_as_its_bytes():
     content = bytearray(a_wav(2.0))
     content[4:8] = content[40:44] = b"\xff\xff\xff\xff"

@@ -19,6 +19,7 @@ from sqlalchemy import text
 
 from app import accounts
 from app.bells import Bell
+from app.generation_requests import Upload
 from app.runtime import Runtime
 from app.security.sealing import Sealer
 from app.settings import Settings
@@ -48,7 +49,7 @@ from providers.types import (
 from tests.app.store.stores import sqlite_url, unsafe
 from workers import deliver, poll, submit
 from workers.deliver import Post, Tried
-from workers.http import Account, Answer, Downloaded, DownloadFailed, Upload
+from workers.http import Account, Answer, Downloaded, DownloadFailed
 from workers.poll import Look, Many
 from workers.runtime import WorkerRuntime
 from workers.submit import Handed, Handing

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from app.generation_requests import Upload
 from app.security.addresses import Networks, UnsafeUrl
 from app.security.sealing import Sealer
 from app.settings import Settings
@@ -34,7 +35,7 @@ from tests.workers import sites
 from tests.workers.bench import LUMEN, PNG
 from tests.workers.sites import Asked, Said, data, moved, open_site, page
 from workers import http
-from workers.http import Account, Answer, Downloaded, DownloadFailed, Engine, Upload
+from workers.http import Account, Answer, Downloaded, DownloadFailed, Engine
 
 T = TypeVar("T")
 

@@ -65,6 +65,17 @@ def test_long_base64_is_decoded_however_json_escapes_it(
     assert stored_bytes(gateway, task_id) == [LARGE_PNG]
 
 
+@pytest.mark.parametrize("name", ["images", "image_urls"])
+def test_null_among_images_is_refused(gateway: Gateway, name: str) -> None:
+    answer = gateway.post(
+        {"model": "lumen-free", "prompt": "a", name: [base64_of(PNG), None]}
+    )
+
+    assert answer.status_code == 400
+    assert list(answer.json["errors"]) == [name]  # type: ignore[index]
+    assert gateway.stored_inputs() == []
+
+
 def test_several_long_images_keep_their_order(gateway: Gateway) -> None:
     others = [a_png(200, 200 + n, noise=True) for n in range(3)]
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from app.catalog import Offer
+from app.routing import Choice, Past, choose
 from app.store.channels import Channel, ChannelKey
 from tests.workers.bench import LUMEN, MODEL
-from workers.routing import Choice, Past, choose
 
 NOW_MS = 1_000_000
 
