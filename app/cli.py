@@ -27,6 +27,7 @@ from app import (
     logs,
     operations,
     operator_commands,
+    provider_commands,
 )
 from app.accounts import ChannelPlan
 from app.bells import Bell, Ringer, make_celery
@@ -50,7 +51,6 @@ from app.store import channels, clients, migrate
 from app.store.channels import Channel
 from app.store.session import open_database
 from app.wsgi import WebServer, create_app, serve
-from providers.registry import BY_NAME
 from sandbox.server import Sandbox, SandboxSettings
 from workers import process
 
@@ -309,9 +309,7 @@ def channels_group() -> None:
 
 @channels_group.command("add")
 @click.argument("name")
-@click.option(
-    "--provider", required=True, type=click.Choice(list(BY_NAME)), metavar="P"
-)
+@click.option("--provider", required=True, metavar="P")
 @click.option("--base-url", help="Where its API lies, if not at the provider's own.")
 @click.option(
     "--secret",
@@ -366,7 +364,7 @@ def channels_add(data: Path | None, as_json: bool, **options: Any) -> None:
     )
     with open_store(data) as rt:
         with rt.transaction() as tx:
-            accounts.add_channel(rt, tx, plan, BY_NAME)
+            accounts.add_channel(rt, tx, plan, rt.providers)
         with rt.reading() as tx:
             added = channels.find_by_name(tx, plan.name)
     assert added is not None
@@ -393,7 +391,9 @@ def channels_test(name: str, data: Path | None, as_json: bool) -> None:
     """Make the cheapest call that proves a channel's key; it generates nothing."""
     with open_store(data) as rt:
         channel = _find_channel(rt, name)
-        provider = BY_NAME[channel.provider]
+        provider = rt.providers.get(channel.provider)
+        if provider is None:
+            stop(f"nothing describes {channel.provider!r}, the provider of {name!r}")
         secrets = {
             key.name: rt.sealer.unseal(key.secret, f"key:{key.id}")
             for key in channel.usable_keys
@@ -466,7 +466,7 @@ def channels_apply(file: Path, data: Path | None, as_json: bool) -> None:
         stop(f"{file} is not a text in UTF-8")
     plans = channel_file.read(text, os.environ)
     with open_store(data) as rt, rt.transaction() as tx:
-        done = accounts.settle(rt, tx, plans, BY_NAME, origin="file")
+        done = accounts.settle(rt, tx, plans, rt.providers, origin="file")
     show(done, as_json)
 
 
@@ -613,6 +613,7 @@ def _greet(shown: Mapping[str, Any]) -> None:
     console.print("Stop it with Ctrl-C; it comes back with its data.")
 
 
+main.add_command(provider_commands.providers_group)
 for _command in operator_commands.COMMANDS:
     main.add_command(_command)
 for _command in operator_commands.KEY_COMMANDS:

@@ -29,7 +29,6 @@ from app.operations import KeyChange
 from app.store import clients
 from app.store.ledger import GROUPS, Unit
 from app.store.operator_views import Filter
-from providers.registry import BY_NAME
 from workers import receiver_test
 
 F = TypeVar("F", bound=Callable[..., None])
@@ -160,7 +159,7 @@ def tasks_cancel(task_id: str, data: Path | None, as_json: bool) -> None:
 def tasks_retry(task_id: str, data: Path | None, as_json: bool) -> None:
     """Make a new task with the inputs of one that failed; it costs like a new one."""
     with open_store(data) as rt:
-        show(operations.retry_task(rt, task_id, BY_NAME), as_json)
+        show(operations.retry_task(rt, task_id, rt.providers), as_json)
 
 
 @click.command("assume-lost")
@@ -200,7 +199,7 @@ def unknown_adopt(
 ) -> None:
     """Follow a job that you found at the upstream under this id."""
     with open_store(data) as rt:
-        _show_task(operations.adopt(rt, task_id, remote_id, BY_NAME), as_json)
+        _show_task(operations.adopt(rt, task_id, remote_id, rt.providers), as_json)
 
 
 @click.command("pause")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
+from app import provider_files
 from app.bells import Bell, Ring
 from app.security.sealing import Sealer, derive
 from app.settings import Settings
 from app.storage import Storage, open_storage
 from app.store import facts
 from app.store.session import Database, Transaction, open_database
+from providers.types import Provider
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,9 @@ class Runtime:
     sealer: Sealer
     ring: Ring
     now: Callable[[], float] = time.time
+    providers: Mapping[str, Provider] = field(
+        repr=False, default_factory=lambda: provider_files.BUILT_IN
+    )
     api_key_pepper: bytes = field(repr=False, default=b"")
     link_key: bytes = field(repr=False, default=b"")
     callback_key: bytes = field(repr=False, default=b"")
@@ -52,15 +57,18 @@ class Runtime:
 def open_runtime(settings: Settings, ring: Ring, *, pool_size: int = 16) -> Runtime:
     """The runtime of these settings, whose `secret_key` is set.
 
-    Raises `app.security.sealing.SealError` when the store was sealed with another key:
-    better not to start than to fail at the first task.
+    Raises `app.security.sealing.SealError` when the store was sealed with another key,
+    and `SettingsError` for a wrong file of a provider: better not to start than to
+    fail at the first task.
     """
+    providers = provider_files.load(settings.providers)
     runtime = Runtime(
         settings=settings,
         database=open_database(settings.database_url, pool_size=pool_size),
         storage=open_storage(settings.storage_url),
         sealer=Sealer.from_secret(settings.secret_key, settings.old_secret_keys),
         ring=ring,
+        providers=providers,
         api_key_pepper=derive(settings.secret_key, "api-keys"),
         link_key=derive(settings.secret_key, "result-links"),
         callback_key=derive(settings.secret_key, "upstream-callbacks"),

@@ -35,7 +35,7 @@ def number(low: float, high: float, unit: str) -> Kind:
     def parse(text: str) -> float:
         return _within(_to_float(text), low, high)
 
-    return Kind(parse, f"{low:,} to {high:,} {unit}")
+    return Kind(parse, f"{low:,} to {high:,} {unit}".rstrip())
 
 
 def whole(low: int, high: int, unit: str) -> Kind:

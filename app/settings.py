@@ -95,6 +95,7 @@ class Settings:
     storage_url: str = field(repr=False)
     secret_key: str = field(repr=False)
     old_secret_keys: tuple[str, ...] = field(repr=False)
+    providers: Path | None
     public_url: str | None
     allow_networks: tuple[IPv4Network | IPv6Network, ...]
     callback_schedule: tuple[float, ...]
@@ -104,6 +105,7 @@ class Settings:
     poll_timeout_s: float
     poll_min_s: float
     poll_max_s: float
+    look_cost: float
     deadline_s: float | None
     max_upload_bytes: int
     max_image_pixels: int
@@ -256,6 +258,13 @@ VARIABLES = (
         secret=True,
     ),
     Variable(
+        "GENRELAY_PROVIDERS",
+        "providers",
+        FOLDER,
+        "",
+        "YAML files that describe further providers (docs/declaring-a-provider.md)",
+    ),
+    Variable(
         "GENRELAY_PUBLIC_URL",
         "public_url",
         PUBLIC,
@@ -319,6 +328,14 @@ VARIABLES = (
         number(0.05, HOUR_S, "seconds"),
         "30",
         "longest wait between two looks at one submission",
+    ),
+    Variable(
+        "GENRELAY_LOOK_COST",
+        "look_cost",
+        number(0.0001, 1, ""),
+        "0.01",
+        "what one look is worth, as a share of a model's usual time by which a result "
+        "may be seen later: more means fewer looks",
     ),
     Variable(
         "GENRELAY_DEADLINE_S",

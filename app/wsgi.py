@@ -26,7 +26,6 @@ from app.bells import Ringer, make_celery
 from app.logs import setup_logs
 from app.runtime import Runtime, open_runtime
 from app.settings import Settings, with_secret_key
-from providers.registry import BY_NAME
 from providers.types import Provider
 
 logger = logging.getLogger(__name__)
@@ -49,10 +48,17 @@ ERROR_CODES = {
 }
 
 
-def create_app(runtime: Runtime, providers: Mapping[str, Provider] = BY_NAME) -> Flask:
-    """The Flask app of one process; what it keeps is in its extensions."""
+def create_app(
+    runtime: Runtime, providers: Mapping[str, Provider] | None = None
+) -> Flask:
+    """The Flask app of one process; what it keeps is in its extensions.
+
+    `providers` stand in for those of the runtime.
+    """
     flask_app = Flask("genrelay", static_folder=None)
-    web = open_web_process(runtime, providers)
+    web = open_web_process(
+        runtime, runtime.providers if providers is None else providers
+    )
     flask_app.extensions[WEB_PROCESS] = web
     register(flask_app, web)
     return flask_app

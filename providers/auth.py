@@ -20,3 +20,12 @@ def header(name: str, prefix: str = "") -> Authorize:
 
 
 bearer = header("Authorization", "Bearer ")
+
+
+def query(name: str, prefix: str = "") -> Authorize:
+    """Authorize by one parameter of the query: `name=<prefix><secret>`."""
+
+    def authorize(call: Call, credentials: Credentials) -> Call:
+        return replace(call, params={**call.params, name: prefix + credentials.secret})
+
+    return authorize

@@ -21,13 +21,22 @@ MAY_IMPORT = {
     "app.api.upstream": ("app", "providers.types", "providers.errors"),
     # Sizes and ratios are read as the adapters read them.
     "app.capabilities": ("app", "providers.types", "providers.geometry"),
-    "app.wsgi": ("app", "providers.types", "providers.registry"),
     # The one place that starts the others: workers, the sandbox and the web server.
-    "app.cli": ("app", "workers", "sandbox", "providers.types", "providers.registry"),
+    "app.cli": ("app", "workers", "sandbox", "providers.types"),
     # What its commands have in common, and those of operators.
     **dict.fromkeys(
         ("app.command_line", "app.operator_commands"),
-        ("app", "workers", "providers.types", "providers.registry"),
+        ("app", "workers", "providers.types"),
+    ),
+    # Which providers a process has: the built-in ones, and those of files.
+    "app.provider_files": (
+        "app",
+        *(f"providers.{m}" for m in ("types", "errors", "declared", "registry")),
+    ),
+    # Shows how a provider authorizes a call that is never sent.
+    "app.provider_commands": (
+        "app",
+        *(f"providers.{m}" for m in ("types", "errors", "flow")),
     ),
     # Runs one free call of a provider by itself, without a worker.
     "app.channel_test": (
@@ -187,6 +196,7 @@ def test_imports_are_found_at_all(imports: list[Import]) -> None:
         (keeps_direction, "app.bells", "import sandbox.server"),
         (keeps_direction, "app.store.tasks", "from providers import registry"),
         (keeps_direction, "app.api.tasks", "from providers.fal import PROVIDER"),
+        (keeps_direction, "app.cli", "from providers.registry import BY_NAME"),
         (keeps_direction, "app.client", "import workers"),
         (keeps_direction, "workers.poll", "from sandbox import jobs"),
         (keeps_workers_out_of_intake, "workers.poll", "from app.api import schemas"),

@@ -16,16 +16,25 @@ from typing import Any
 
 from app.bells import Bell
 from app.catalog import Offer
+from app.durations import LOOK_SHARE
 from app.generation_requests import request_of
 from app.lifecycle import Event, SubmissionState
 from app.store import channels, due, ledger, submissions, tasks
 from app.store.due import SubmissionClaim
+from app.store.durations import Ended
 from app.store.models import submissions as submissions_table
 from app.store.session import Transaction
 from app.store.submissions import NextLook
 from providers import errors
 from providers.flow import Call, Reply, drive_async
-from providers.types import GenerationRequest, Phase, Reason, Remote, Snapshot
+from providers.types import (
+    GenerationRequest,
+    Model,
+    Phase,
+    Reason,
+    Remote,
+    Snapshot,
+)
 from workers import artifacts, rates, schedules, verdicts
 from workers.artifacts import Item
 from workers.batch import Job, Leave
@@ -40,6 +49,8 @@ MISSING_LOOKS = 3
 MISSING_SPACING_S = 2.0
 COPY_TRIES = 8
 REFUSED_LOOK_S = 30.0
+# A look within this time after a callback was caused by it.
+CALL_FRESH_MS = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +115,10 @@ async def look(
     rt: WorkerRuntime, many: Many, claimed: SubmissionClaim, leave: Leave
 ) -> Look:
     """Ask the upstream once, and bring a finished job's files home."""
-    account = rt.account(claimed.channel_id, claimed.key_id)
+    try:
+        account = rt.account(claimed.channel_id, claimed.key_id)
+    except errors.Unavailable as error:
+        return Look(error=error)
     if claimed.starts_at:
         await asyncio.sleep(claimed.starts_at - time.monotonic())
     if claimed.cancelling:
@@ -290,6 +304,8 @@ def _record_one(
     failure = snapshot.failure
     match snapshot.phase:
         case Phase.SUCCEEDED:
+            if claimed.found is None and not unknown:
+                _learn(rt, claimed)
             return _finish(rt, tx, claimed, snapshot, seen.items)
         case Phase.FAILED:
             _end(
@@ -323,7 +339,7 @@ def _record_one(
         )
     return NextLook(
         claim=claimed,
-        due_in_s=_delay_s(rt, claimed, snapshot.look_after_s),
+        due_in_s=_delay_s(rt, claimed, snapshot.look_after_s, snapshot.percent),
         phase=snapshot.phase.value,
         percent=snapshot.percent,
     )
@@ -446,15 +462,50 @@ def _return_absent(tx: Transaction, claimed: SubmissionClaim) -> None:
 
 
 def _delay_s(
-    rt: WorkerRuntime, claimed: SubmissionClaim, hint_s: float | None
+    rt: WorkerRuntime,
+    claimed: SubmissionClaim,
+    hint_s: float | None,
+    percent: int | None = None,
 ) -> float:
     channel = rt.channels()[claimed.channel_id]
+    model = _model_of(rt, claimed)
+    elapsed_s = (claimed.claimed_at - claimed.sent_at) / 1000
+    planned_s = elapsed_s * LOOK_SHARE
+    if model is not None:
+        planned_s = rt.durations.plan(claimed.channel_id, model).next_s(elapsed_s)
     return schedules.look_delay_s(
-        elapsed_s=(claimed.claimed_at - claimed.sent_at) / 1000,
+        planned_s=min(planned_s, schedules.by_progress_s(elapsed_s, percent)),
         least_s=rt.spacing_s(channel),
         most_s=rt.settings.poll_max_s,
         hint_s=hint_s,
         spread=rt.chance(),
+    )
+
+
+def _model_of(rt: WorkerRuntime, claimed: SubmissionClaim) -> Model | None:
+    """What the provider says of the model now; None when it was dropped."""
+    provider = rt.providers.get(rt.channels()[claimed.channel_id].provider)
+    return provider.describe(claimed.model) if provider else None
+
+
+def _learn(rt: WorkerRuntime, claimed: SubmissionClaim) -> None:
+    """Note when a job ended: at its callback, or else between its last two looks."""
+    model = _model_of(rt, claimed)
+    if model is None:
+        return
+    seen_s = (claimed.claimed_at - claimed.sent_at) / 1000
+    after_s = ((claimed.looked_at or claimed.sent_at) - claimed.sent_at) / 1000
+    called_at = claimed.called_at
+    called = called_at is not None and claimed.claimed_at - called_at <= CALL_FRESH_MS
+    rt.durations.note(
+        Ended(
+            channel_id=claimed.channel_id,
+            model=claimed.model,
+            typical_s=model.typical_s,
+            after_s=seen_s if called else after_s,
+            before_s=seen_s,
+            called=called,
+        )
     )
 
 

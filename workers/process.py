@@ -27,7 +27,6 @@ from app.security import api_keys
 from app.settings import Settings, SettingsError
 from app.store import clients, migrate
 from app.store.session import open_database
-from providers.registry import BY_NAME
 from workers.celery import Pool, make_worker, register
 from workers.http import Engine
 from workers.runtime import WorkerRuntime
@@ -116,18 +115,18 @@ def everything(
         rt = open_runtime(settings, ringer.ring)
         stack.callback(rt.database.close)
 
-        plans = accounts.from_environment(env, BY_NAME)
+        plans = accounts.from_environment(env, rt.providers)
         sandbox_url = None
         if not plans and sandbox_at is not None:
             sandbox = sandbox_at(settings.data)
             stack.callback(sandbox.close)
             sandbox_url = sandbox.url
         with rt.transaction() as tx:
-            accounts.settle(rt, tx, plans, BY_NAME, origin="env")
+            accounts.settle(rt, tx, plans, rt.providers, origin="env")
             simulated = (
-                accounts.sandbox_plans(sandbox_url, BY_NAME) if sandbox_url else []
+                accounts.sandbox_plans(sandbox_url, rt.providers) if sandbox_url else []
             )
-            accounts.settle(rt, tx, simulated, BY_NAME, origin="sandbox")
+            accounts.settle(rt, tx, simulated, rt.providers, origin="sandbox")
             credentials = _own_client(rt, tx, settings.data)
 
         server = serve(rt)

@@ -16,25 +16,35 @@ from app.store import channels as channel_store
 from app.store import submissions
 from app.store.channels import Channel
 from app.store.session import Transaction
-from providers.registry import BY_NAME
+from providers.errors import Unavailable
 from providers.types import Model, Provider
+from workers.durations import Durations
 from workers.http import Account, Engine
 
 CHANNELS_LIVE_S = 1.0
+UNDESCRIBED_S = 10.0
 
 
 @dataclass
 class WorkerRuntime:
-    """One worker process's view of the outside; tests pass their own."""
+    """One worker process's view of the outside; tests pass their own.
+
+    Its providers are those of the runtime, unless others are given.
+    """
 
     base: Runtime
     engine: Engine
-    providers: Mapping[str, Provider] = field(default_factory=lambda: BY_NAME)
+    providers: Mapping[str, Provider] = field(default_factory=dict)
     chance: Callable[[], float] = random.random
+    durations: Durations = field(init=False)
     _channels: Mapping[str, Channel] = field(default_factory=dict)
     _load: Mapping[str, int] = field(default_factory=dict)
     _read_at: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.providers = self.providers or self.base.providers
+        self.durations = Durations(self.base)
 
     @property
     def settings(self) -> Settings:
@@ -66,18 +76,23 @@ class WorkerRuntime:
         """A channel ready to be called with this key, also with a removed one.
 
         A submission is asked about with the key that sent it. As it was last read: the
-        loop that carries the calls must not wait for the store.
+        loop that carries the calls must not wait for the store. Raises `Unavailable`
+        when nothing describes its provider any more: its file may come back.
         """
         channel = self._channels.get(channel_id) or self.channels()[channel_id]
         key = next(key for key in channel.keys if key.id == key_id)
-        return self.engine.account(channel, key, self.providers[channel.provider])
+        provider = self.providers.get(channel.provider)
+        if provider is None:
+            raise Unavailable(f"this worker knows no provider {channel.provider!r}")
+        return self.engine.account(channel, key, provider)
 
     def spacing_s(self, channel: Channel) -> float:
         """The least time between two looks at a job of this channel.
 
         The provider's own advice, unless the channel's limits say better.
         """
-        advised_s = self.providers[channel.provider].poll_spacing_s
+        provider = self.providers.get(channel.provider)
+        advised_s = UNDESCRIBED_S if provider is None else provider.poll_spacing_s
         spacing_s = channel.limits.get("poll_spacing_s", advised_s)
         return max(spacing_s, self.settings.poll_min_s)
 

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 SPREAD = 0.2
-# The next look comes after this share of the time that a job has taken so far: its end
-# is then seen at most so much later than it happened, whatever its length.
-LOOK_SHARE = 0.2
 
 
 def look_delay_s(
     *,
-    elapsed_s: float,
+    planned_s: float,
     least_s: float,
     most_s: float,
     hint_s: float | None,
     spread: float,
 ) -> float:
-    """Seconds until a submission is looked at again, `elapsed_s` after it was sent.
+    """Seconds until a submission is looked at again.
 
-    `least_s` is the larger of the operator's and the provider's minimum spacing,
+    `planned_s` comes from the plan of its model (`app/durations.py`). `least_s` is the larger of the operator's and the provider's minimum spacing,
     `most_s` the operator's maximum. A hint of the upstream is obeyed up to ten times
     that. `spread`, 0 to 1, adds up to a tenth, so that jobs of one moment do not stay
     together.
     """
     if hint_s is not None:
         return max(least_s, min(hint_s, 10 * most_s))
-    delay = max(least_s, min(elapsed_s * LOOK_SHARE, most_s))
+    delay = max(least_s, min(planned_s, most_s))
     return delay * (1 + spread / 10)
+
+
+def by_progress_s(elapsed_s: float, percent: int | None) -> float:
+    """Seconds that a job which reports its progress may still take; else infinite.
+
+    Upstreams count in steps of their own and often stand still near the end, so this
+    only ever brings a look forward.
+    """
+    if not percent or percent >= 100:
+        return math.inf
+    return elapsed_s * (100 - percent) / percent
 
 
 def try_delay_s(try_count: int, spread: float) -> float:

@@ -279,7 +279,7 @@ def accept(
 def first_look_s(rt: WorkerRuntime, offer: Offer, snapshot: Snapshot) -> float:
     """Seconds until the first look at an accepted job."""
     return schedules.look_delay_s(
-        elapsed_s=0,
+        planned_s=rt.durations.plan(offer.channel.id, offer.model).next_s(0),
         least_s=rt.spacing_s(offer.channel),
         most_s=rt.settings.poll_max_s,
         hint_s=snapshot.look_after_s,

@@ -68,6 +68,7 @@ class Watch:
             if now - since >= PATIENCE_S:
                 self._due_since[bell] = now
                 self._work(bell)
+        self._rt.durations.flush()
 
     def _work(self, bell: Bell) -> None:
         """Do the job here; when it runs already it just looks again."""

@@ -67,6 +67,8 @@ class SubmissionClaim:
     remote: dict[str, str] | None
     found: dict[str, Any] | None
     look_count: int
+    looked_at: int | None
+    called_at: int | None
     missing_count: int
     copy_count: int
     sent_at: int
@@ -170,6 +172,8 @@ def claim_submissions(
         row.remote,
         row.found,
         row.look_count,
+        row.looked_at,
+        row.called_at,
         row.missing_count,
         row.copy_count,
         row.sent_at,

@@ -262,6 +262,8 @@ submissions = Table(
     Column("fence", Integer, nullable=False),
     Column("claim_count", Integer, nullable=False),
     Column("look_count", Integer, nullable=False),
+    Column("looked_at", BigInteger),  # the last look that brought an answer
+    Column("called_at", BigInteger),  # the last callback of the upstream
     Column("missing_count", Integer, nullable=False),
     Column("copy_count", Integer, nullable=False),
     Column("cancelling", Boolean, nullable=False),  # its task was cancelled
@@ -288,6 +290,23 @@ submissions = Table(
         postgresql_where=text(f"state IN ({_words(LIVE)})"),
         sqlite_where=text(f"state IN ({_words(LIVE)})"),
     ),
+)
+
+# How long jobs take: `app/durations.py` says what the weights mean.
+durations = Table(
+    "durations",
+    metadata,
+    Column(
+        "channel_id",
+        String(40),
+        ForeignKey("channels.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("model", String(200), primary_key=True),  # the upstream's name
+    Column("weights", JSON, nullable=False),
+    Column("job_count", Integer, nullable=False),
+    Column("called_share", Float, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
 )
 
 artifacts = Table(

@@ -357,6 +357,7 @@ def plan_looks(tx: Connection, looks: Sequence[NextLook]) -> None:
             due_at=db_now() + bindparam("due_in_ms"),
             claim_count=0,
             look_count=submissions.c.look_count + 1,
+            looked_at=func.coalesce(bindparam("looked_at"), submissions.c.looked_at),
             missing_count=case(
                 (bindparam("missing") == 1, submissions.c.missing_count + 1),
                 else_=0,
@@ -370,6 +371,7 @@ def plan_looks(tx: Connection, looks: Sequence[NextLook]) -> None:
                 "of_id": look.claim.id,
                 "of_fence": look.claim.fence,
                 "due_in_ms": max(1, int(look.due_in_s * 1000)),
+                "looked_at": None if look.error else look.claim.claimed_at,
                 "missing": int(look.missing),
                 "seen": look.phase,
                 "done": look.percent,
@@ -469,9 +471,16 @@ def wake(tx: Connection, submission_id: str) -> bool:
             .where(
                 submissions.c.id == submission_id,
                 submissions.c.state.in_(OPEN_STATES),
-                submissions.c.due_at > db_now(),
+                submissions.c.due_at.is_not(None),
             )
-            .values(due_at=db_now(), claim_count=0)
+            .values(
+                due_at=case(
+                    (submissions.c.due_at > db_now(), db_now()),
+                    else_=submissions.c.due_at,
+                ),
+                claim_count=0,
+                called_at=db_now(),
+            )
         ).rowcount
     )
 

@@ -361,7 +361,7 @@ def test_a_channel_name_is_used_once(cli: CommandLine) -> None:
 
 
 def test_an_unknown_provider_is_told_with_the_known_ones(cli: CommandLine) -> None:
-    told = cli.misuse(
+    told = cli.refusal(
         *("channels", "add", "main", "--provider", "opanai", "--secret", SECRET)
     )
 

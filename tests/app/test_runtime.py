@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from app.bells import Bell
+from app.provider_files import BUILT_IN, WrongProviderFiles
 from app.runtime import no_ring, open_runtime, running
 from app.security.sealing import SealError
 from app.settings import Settings
+from app.wsgi import WEB_PROCESS, create_app
 from tests.app.store.stores import sqlite_url
 
 ONE, TWO = "1f2e3d4c5b6a79880a1b2c3d4e5f6071", "9081f2e3d4c5b6a7980a1b2c3d4e5f60"
@@ -100,6 +102,25 @@ def test_ring_is_the_one_that_was_given(folder: Path) -> None:
         rt.ring(Bell.POLL)
         replace(rt, ring=no_ring).ring(Bell.POLL)
     assert rung == [Bell.POLL]
+
+
+def test_providers_of_files_stand_among_the_built_in_ones(folder: Path) -> None:
+    declared = str(Path(__file__).parents[2] / "deploy" / "providers")
+    with running(settings(folder), no_ring) as rt:
+        assert rt.providers is BUILT_IN
+    with running(settings(folder, GENRELAY_PROVIDERS=declared), no_ring) as rt:
+        assert rt.providers.keys() - BUILT_IN.keys() == {"mothlight"}
+        web = create_app(rt).extensions[WEB_PROCESS]
+        assert web.providers is rt.providers
+        web.close()
+
+
+def test_wrong_file_of_a_provider_stops_the_start(folder: Path) -> None:
+    declared = folder / "providers"
+    declared.mkdir()
+    (declared / "acme.yaml").write_text("name: acme!\n", encoding="utf-8")
+    with pytest.raises(WrongProviderFiles, match=r"acme\.yaml:1: name: is 'acme!'"):
+        open_runtime(settings(folder, GENRELAY_PROVIDERS=str(declared)), no_ring)
 
 
 def test_store_that_was_not_migrated_is_not_opened(tmp_path: Path) -> None:

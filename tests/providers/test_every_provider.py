@@ -1,4 +1,5 @@
-"""The laws that every adapter keeps, over all that the registry lists.
+"""The laws that every adapter keeps, over all that the registry lists, and over one
+that a file describes.
 
 They are played with made-up answers and with the replies recorded for the provider:
 `replies/<provider>/*.json`. A call that a submit makes before its paid one, other than
@@ -16,9 +17,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from providers import errors
+from app import provider_files
+from providers import errors, registry
 from providers.flow import Call, Flow, Reply, drive
-from providers.registry import BY_NAME, PROVIDERS
+from providers.registry import BY_NAME
 from providers.types import (
     Credentials,
     GenerationRequest,
@@ -32,6 +34,9 @@ from sandbox.server import DIALECTS
 from tests.builders import a_request, an_image_url
 from tests.fakes import REPLIES, answer, raw
 
+EXAMPLE = Path(__file__).parents[2] / "deploy" / "providers" / "mothlight.yaml"
+DECLARED = provider_files.read([EXAMPLE])
+PROVIDERS = (*registry.PROVIDERS, *DECLARED.values())
 MOST_CALLS = 40
 SECRET = "law-key-0123456789:law-secret-0123456789"
 NOBODYS_WORD = "REBALANCING"
@@ -273,8 +278,9 @@ each_model = pytest.mark.parametrize(
 
 
 def test_names_of_providers_are_unique_and_sorted() -> None:
-    names = [provider.name for provider in PROVIDERS]
+    names = [provider.name for provider in registry.PROVIDERS]
     assert names == sorted(set(names))
+    assert not DECLARED.keys() & set(names)
     assert list(BY_NAME) == names
 
 

@@ -32,6 +32,7 @@ from tests.workers.bench import (
 from workers import poll
 from workers.http import DownloadFailed
 from workers.poll import Look
+from workers.runtime import UNDESCRIBED_S
 
 __all__ = ["bench"]
 
@@ -220,6 +221,27 @@ def test_defect_of_an_adapter_leaves_the_task_open(bench: Bench) -> None:
     (seen,) = bench.look(ok())
     assert isinstance(seen.error, errors.UnexpectedReply)
     assert bench.task(task_id).state is State.PROCESSING
+
+
+def test_provider_that_nothing_describes_any_more_leaves_the_task_open(
+    bench: Bench,
+) -> None:
+    """Its file was taken away, or this worker was started without it."""
+    bench.a_channel(provider=replace(LUMEN, name="declared"))
+    task_id = another(bench)
+    provider = bench.providers.pop("declared")
+    for _ in range(poll.POISON_CLAIMS + 1):
+        bench.wait(max(next_look_s(bench), 0) + 0.1)
+        (seen,) = bench.look()
+        assert isinstance(seen.error, errors.Unavailable)
+        assert next_look_s(bench) >= UNDESCRIBED_S - 0.01
+    assert bench.task(task_id).state is State.PROCESSING
+
+    bench.providers["declared"] = provider
+    bench.engine.files[URL] = PNG
+    bench.wait(next_look_s(bench) + 0.1)
+    bench.look(DONE)
+    assert bench.task(task_id).state is State.SUCCEEDED
 
 
 def test_three_not_found_in_a_row_end_the_task(bench: Bench) -> None:

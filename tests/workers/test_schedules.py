@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,14 +16,14 @@ STEPS = (0.0, 5.0, 300.0, 1800.0)
 
 
 def look(
-    elapsed_s: float = 0,
+    planned_s: float = 0,
     hint_s: float | None = None,
     spread: float = 0,
     least_s: float = 1,
     most_s: float = 30,
 ) -> float:
     return schedules.look_delay_s(
-        elapsed_s=elapsed_s,
+        planned_s=planned_s,
         least_s=least_s,
         most_s=most_s,
         hint_s=hint_s,
@@ -30,12 +32,19 @@ def look(
 
 
 @pytest.mark.parametrize(
-    ("elapsed_s", "wanted"), [(0, 1), (4, 1), (10, 2), (60, 12), (150, 30), (9999, 30)]
+    ("planned_s", "wanted"), [(0, 1), (0.7, 1), (12, 12), (30, 30), (9999, 30)]
 )
-def test_looks_become_rarer_as_a_job_takes_longer(
-    elapsed_s: float, wanted: float
+def test_plan_is_kept_within_the_bounds_of_operator_and_provider(
+    planned_s: float, wanted: float
 ) -> None:
-    assert look(elapsed_s) == pytest.approx(wanted)
+    assert look(planned_s) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    ("percent", "wanted"), [(None, inf), (0, inf), (100, inf), (50, 40), (80, 10)]
+)
+def test_progress_tells_what_may_be_left(percent: int | None, wanted: float) -> None:
+    assert schedules.by_progress_s(40, percent) == wanted
 
 
 def test_looks_that_began_together_do_not_stay_together() -> None:
@@ -49,11 +58,11 @@ def test_hint_is_obeyed_within_bounds(hint_s: float, wanted: float) -> None:
     assert look(60, hint_s, spread=1) == wanted
 
 
-@given(elapsed_s=SECONDS, hint_s=st.none() | SECONDS, spread=CHANCE)
+@given(planned_s=SECONDS, hint_s=st.none() | SECONDS, spread=CHANCE)
 def test_look_is_never_sooner_than_the_spacing(
-    elapsed_s: float, hint_s: float | None, spread: float
+    planned_s: float, hint_s: float | None, spread: float
 ) -> None:
-    assert 2 <= look(elapsed_s, hint_s, spread, least_s=2) <= 300
+    assert 2 <= look(planned_s, hint_s, spread, least_s=2) <= 300
 
 
 def test_spacing_of_the_provider_wins_over_the_operators_maximum() -> None:
