@@ -39,6 +39,28 @@ def offers(
     return found
 
 
+def open_to(channels: Iterable[Channel], group: str) -> list[Channel]:
+    """The channels that serve a group of clients."""
+    return [c for c in channels if not c.groups or group in c.groups]
+
+
+def listed(
+    channels: Iterable[Channel], providers: Mapping[str, Provider]
+) -> dict[str, list[Offer]]:
+    """Every model by the name that clients use, with the channels that serve it."""
+    channels = list(channels)
+    names = model_names(channels, providers)
+    found = {name: offers(channels, providers, name) for name in names}
+    return {name: serving for name, serving in found.items() if serving}
+
+
+def unknown_model(name: str, names: Sequence[str]) -> str:
+    """The refusal of a name nobody serves, with the close ones."""
+    text = f"no channel serves the model {name[:100]!r}"
+    near = close_names(name, names)
+    return f"{text}; did you mean {', '.join(near)}?" if near else text
+
+
 def model_names(
     channels: Iterable[Channel], providers: Mapping[str, Provider]
 ) -> list[str]:

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 BINS = 32
 SHORTEST_S = 0.5
@@ -117,7 +117,7 @@ def _log_normal(median_s: float, sigma: float) -> Weights:
         for edge in EDGES[1:-1]
     ]
     cumulated = [0.0, *below, 1.0]
-    return tuple(b - a for a, b in zip(cumulated, cumulated[1:], strict=False))
+    return tuple(b - a for a, b in pairwise(cumulated))
 
 
 PARTS = 16  # of each bin, for the plan

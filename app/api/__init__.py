@@ -7,7 +7,7 @@ import secrets
 
 from flask import Flask, Response, current_app, g, request
 
-from app.api import admin, docs, health, problems, results, tasks, upstream
+from app.api import admin, docs, health, models, problems, results, tasks, upstream
 from app.api.web_process import WebProcess
 
 REQUEST_ID = re.compile(r"[0-9A-Za-z._-]{8,64}")
@@ -18,7 +18,7 @@ def register(flask_app: Flask, web: WebProcess) -> None:
     # A doubled slash is an unknown address, not a redirect to a page of HTML.
     flask_app.url_map.merge_slashes = False
     problems.register(flask_app)
-    for module in (tasks, results, admin, upstream, health, docs):
+    for module in (tasks, results, models, admin, upstream, health, docs):
         flask_app.register_blueprint(module.bp)
 
     @flask_app.before_request

@@ -30,8 +30,9 @@ from app.api.admin_schemas import (
 from app.api.auth import Scope, needs
 from app.api.json_bodies import read_json_object
 from app.api.problems import success
+from app.api.queries import read_query
 from app.api.task_requests import JSON_TYPE, load
-from app.api.tasks import check_task_id, read_query
+from app.api.tasks import check_task_id
 from app.errors import TaskNotFound, UnsupportedType
 from app.operations import KeyChange
 from app.store.operator_views import Filter

@@ -8,6 +8,7 @@ from typing import Any
 
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
+from marshmallow import Schema
 
 from app.api import admin_openapi
 from app.api.schemas import (
@@ -15,7 +16,12 @@ from app.api.schemas import (
     AcceptedTaskSchema,
     DryRunSchema,
     ListQuerySchema,
+    ModelListSchema,
+    ModelSchema,
+    ModelsQuerySchema,
     NewTaskSchema,
+    OpenAIModelListSchema,
+    OpenAIModelSchema,
     ReceivedSchema,
     RefusalSchema,
     StatusSchema,
@@ -93,6 +99,33 @@ ACCEPTED = {
     "media_type": "image",
     "model": "wanx2.1-t2i-turbo",
     "created_at": CREATED_AT,
+}
+MODEL = {
+    "id": "wanx2.1-t2i-turbo",
+    "media_type": "image",
+    "providers": ["dashscope"],
+    "synchronous": False,
+    "actions": ["generate"],
+    "required": [],
+    "refused": ["duration"],
+    "limits": {"max_images": 0, "max_n": 4, "side_range": [512, 1440]},
+    "duration": {
+        "usual_s": 11.8,
+        "slow_s": 19.3,
+        "longest_s": 600.0,
+        "from_tasks": 412,
+    },
+    "example": {
+        "model": "wanx2.1-t2i-turbo",
+        "prompt": "a lighthouse made of paper, dawn",
+    },
+}
+OPENAI_MODEL = {
+    "id": "wanx2.1-t2i-turbo",
+    "object": "model",
+    "created": 0,
+    "owned_by": "dashscope",
+    "supported_endpoint_types": ["generation-task"],
 }
 TRIED = {
     "dry_run": True,
@@ -293,6 +326,14 @@ PATH_TASK_ID = {
     "schema": {"type": "string"},
     "example": TASK_ID,
 }
+PATH_MODEL = {
+    "name": "model",
+    "in": "path",
+    "required": True,
+    "description": "A name as tasks give it; it may hold slashes.",
+    "schema": {"type": "string", "minLength": 1},
+    "example": "wanx2.1-t2i-turbo",
+}
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -340,6 +381,7 @@ def describe() -> dict[str, Any]:
         tags=[
             {"name": "tasks", "description": "Send, follow, list and cancel tasks."},
             {"name": "results", "description": "Fetch what was made."},
+            {"name": "models", "description": "What there is, and what it takes."},
             {
                 "name": "under /v1",
                 "description": "The same, for clients of a base URL.",
@@ -365,6 +407,10 @@ def describe() -> dict[str, Any]:
         ("DryRun", DryRunSchema),
         ("Task", TaskSchema),
         ("TaskPage", TaskPageSchema),
+        ("Model", ModelSchema),
+        ("ModelList", ModelListSchema),
+        ("OpenAIModel", OpenAIModelSchema),
+        ("OpenAIModelList", OpenAIModelListSchema),
         ("Status", StatusSchema),
         ("Received", ReceivedSchema),
         ("Refusal", RefusalSchema),
@@ -387,15 +433,24 @@ def describe() -> dict[str, Any]:
 def _paths(plugin: MarshmallowPlugin) -> dict[str, dict[str, Operation]]:
     converter = plugin.converter
     assert converter is not None
-    query = converter.schema2parameters(ListQuerySchema(), location="query")
-    for parameter in query:
-        # A query has no null.
-        _without_null(parameter["schema"])
+
+    def query_of(schema: type[Schema]) -> list[dict[str, Any]]:
+        query = converter.schema2parameters(schema(), location="query")
+        for parameter in query:
+            # A query has no null.
+            _without_null(parameter["schema"])
+        return list(query)
+
     paths: dict[str, dict[str, Operation]] = {
-        "/generation/tasks": {"post": _submit(), "get": _list(query)},
+        "/generation/tasks": {
+            "post": _submit(),
+            "get": _list(query_of(ListQuerySchema)),
+        },
         "/generation/tasks/{task_id}": {"get": _read()},
         "/generation/tasks/{task_id}/cancel": {"post": _cancel()},
         "/generation/tasks/{task_id}/results/{n}": {"get": _result()},
+        "/generation/models": {"get": _models(query_of(ModelsQuerySchema))},
+        "/generation/models/{model}": {"get": _model()},
         "/generation/usage": {"get": admin_openapi.own_usage(plugin, _responses)},
     }
     for path, operations in list(paths.items()):
@@ -406,6 +461,8 @@ def _paths(plugin: MarshmallowPlugin) -> dict[str, dict[str, Operation]]:
         paths[f"/v1{path}"] = alias
     return {
         **paths,
+        "/v1/models": {"get": _openai_models()},
+        "/v1/models/{model}": {"get": _openai_model()},
         **admin_openapi.paths(plugin, _responses),
         "/upstream/{channel}/{token}": {"post": _upstream()},
         "/healthz": {"get": _health("isAlive", "Is the process alive", ())},
@@ -485,6 +542,76 @@ def _cancel() -> Operation:
         "responses": _responses(
             _ref("Task"), {"cancelled": cancelled}, (401, 403, 404, 409)
         ),
+    }
+
+
+def _models(query: Sequence[Mapping[str, Any]]) -> Operation:
+    return {
+        "operationId": "listModels",
+        "tags": ["models"],
+        "summary": "List models",
+        "description": "Those that this key may use, A to Z.",
+        "parameters": list(query),
+        "responses": _responses(
+            _ref("ModelList"), {"models": {"models": [MODEL]}}, (400, 401, 403)
+        ),
+    }
+
+
+def _model() -> Operation:
+    return {
+        "operationId": "readModel",
+        "tags": ["models"],
+        "summary": "Read a model",
+        "description": "Also one that is served without being listed.",
+        "parameters": [PATH_MODEL],
+        "responses": _responses(_ref("Model"), {"model": MODEL}, (400, 401, 403)),
+    }
+
+
+def _openai_models() -> Operation:
+    return _plain(
+        "listModelsAsOpenAI",
+        "List models, for OpenAI's clients",
+        "OpenAIModelList",
+        {"object": "list", "data": [OPENAI_MODEL]},
+        (401, 403),
+    )
+
+
+def _openai_model() -> Operation:
+    described = _plain(
+        "readModelAsOpenAI",
+        "Read a model, for OpenAI's clients",
+        "OpenAIModel",
+        OPENAI_MODEL,
+        (400, 401, 403),
+    )
+    return {**described, "parameters": [PATH_MODEL]}
+
+
+def _plain(
+    operation_id: str,
+    summary: str,
+    schema: str,
+    example: Mapping[str, Any],
+    refusals: Sequence[int],
+) -> Operation:
+    """An answer without the envelope, as clients of another API read it."""
+    return {
+        "operationId": operation_id,
+        "tags": ["models"],
+        "summary": summary,
+        "responses": {
+            "200": {
+                "description": "success",
+                "headers": _headers(("X-Request-Id",)),
+                "content": {
+                    "application/json": {"schema": _ref(schema), "example": example}
+                },
+            },
+            **_refusals(refusals),
+        },
     }
 
 

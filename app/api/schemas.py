@@ -113,6 +113,16 @@ class ListQuerySchema(Schema):
     cursor = Text(300, description="`next_cursor` of the page before.")
 
 
+class ModelsQuerySchema(Schema):
+    """Which models to list; in the query."""
+
+    class Meta:
+        unknown = RAISE
+
+    media_type = Text(10, words=MEDIA_TYPES, description="Only models of this kind.")
+    q = Text(200, description="Only models with this in their name.")
+
+
 class AcceptedTaskSchema(Schema):
     """A task that was taken."""
 
@@ -162,6 +172,90 @@ class DryRunSchema(Schema):
         metadata={"description": "Whether the paid call is the last one shown."},
     )
     note = fields.String(required=True)
+
+
+class ModelDurationSchema(Schema):
+    """How long a model takes, in seconds."""
+
+    usual_s = fields.Float(
+        required=True, metadata={"description": "Half of the tasks end by then."}
+    )
+    slow_s = fields.Float(
+        required=True, metadata={"description": "Nine of ten tasks end by then."}
+    )
+    longest_s = fields.Float(
+        required=True, metadata={"description": "Then the task is given up."}
+    )
+    from_tasks = fields.Integer(
+        required=True,
+        metadata={"description": "Past tasks that say so; 0: only the catalogue does."},
+    )
+
+
+class ModelOfferSchema(Schema):
+    """What one provider's model takes."""
+
+    provider = fields.String(required=True)
+    actions = fields.List(fields.String(), required=True)
+    required = fields.List(fields.String(), required=True)
+    refused = fields.List(fields.String(), required=True)
+    limits = fields.Dict(required=True)
+
+
+class ModelSchema(Schema):
+    """One model: what it takes, what it makes, how long that takes."""
+
+    id = fields.String(required=True)
+    media_type = fields.String(required=True, validate=validate.OneOf(MEDIA_TYPES))
+    providers = fields.List(fields.String(), required=True)
+    synchronous = fields.Boolean(
+        required=True,
+        metadata={"description": "Whether its upstream answers with the result."},
+    )
+    actions = fields.List(fields.String(), required=True)
+    required = fields.List(
+        fields.String(), required=True, metadata={"description": "Fields it needs."}
+    )
+    refused = fields.List(
+        fields.String(),
+        required=True,
+        metadata={"description": "Fields it cannot be given."},
+    )
+    limits = fields.Dict(
+        required=True,
+        metadata={"description": "What is not named here is left to the upstream."},
+    )
+    duration = fields.Nested(ModelDurationSchema, required=True)
+    example = fields.Dict(
+        required=True, metadata={"description": "A body that the model takes."}
+    )
+    offers = fields.List(
+        fields.Nested(ModelOfferSchema),
+        metadata={"description": "Where the providers of one name differ."},
+    )
+
+
+class ModelListSchema(Schema):
+    """Models, A to Z."""
+
+    models = fields.List(fields.Nested(ModelSchema), required=True)
+
+
+class OpenAIModelSchema(Schema):
+    """A model's name as OpenAI's clients read it."""
+
+    id = fields.String(required=True)
+    object = fields.String(required=True, validate=validate.Equal("model"))
+    created = fields.Integer(required=True)
+    owned_by = fields.String(required=True)
+    supported_endpoint_types = fields.List(fields.String(), required=True)
+
+
+class OpenAIModelListSchema(Schema):
+    """Names of models as OpenAI's clients read them."""
+
+    object = fields.String(required=True, validate=validate.Equal("list"))
+    data = fields.List(fields.Nested(OpenAIModelSchema), required=True)
 
 
 class ResultSchema(Schema):
@@ -257,6 +351,7 @@ class RefusalSchema(Schema):
 # One of each for the whole process: building one takes a millisecond.
 NEW_TASK = NewTaskSchema()
 LIST_QUERY = ListQuerySchema()
+MODELS_QUERY = ModelsQuerySchema()
 
 
 def texts_of(messages: Any) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from app import answers, capabilities, catalog
 from app.api import cursors, dry_runs, idempotency, uploads, waiting
 from app.api.auth import Scope, may, needs
 from app.api.problems import success
-from app.api.request_fields import WHOLE
+from app.api.queries import read_once, read_query
 from app.api.schemas import LIST_QUERY
 from app.api.task_requests import TaskRequest, load, read_task_request
 from app.api.uploads import Image
@@ -42,7 +41,7 @@ USUAL_LIMIT = 20
 @needs(Scope.WRITE)
 def submit() -> Response:
     """Take one task; its row is committed before the answer is sent."""
-    if dry_runs.is_wanted(_only("dry_run")):
+    if dry_runs.is_wanted(read_once("dry_run")):
         return _try_out()
     key = idempotency.read_key(request.headers)
     headers = _take_turn()
@@ -98,7 +97,7 @@ def _take_turn() -> dict[str, str]:
 @needs(Scope.READ)
 def read(task_id: str) -> Response:
     """One task; `?wait=N` answers at its next change of status."""
-    wait_s = waiting.read_wait(_only("wait"))
+    wait_s = waiting.read_wait(read_once("wait"))
     task = get_task(task_id)
     if wait_s and not task.is_final:
         seen = STATUSES[task.state]
@@ -234,8 +233,7 @@ def choose(web: WebProcess, wanted: TaskRequest, image_count: int) -> _Choice:
 
     Raises ModelNotFound, or InvalidRequest with what keeps the nearest offer from it.
     """
-    group = g.client.group
-    channels = [c for c in web.channels() if not c.groups or group in c.groups]
+    channels = catalog.open_to(web.channels(), g.client.group)
     offers = catalog.offers(channels, web.providers, wanted.model)
     if not offers:
         raise _unknown_model(web, wanted.model)
@@ -290,35 +288,9 @@ def _no_cancel(state: State) -> Conflict:
 
 def _unknown_model(web: WebProcess, name: str) -> ModelNotFound:
     names = catalog.model_names(web.channels(), web.providers)
-    near = catalog.close_names(name, names)
-    text = f"no channel serves the model {name[:100]!r}"
-    if near:
-        text += f"; did you mean {', '.join(near)}?"
+    text = catalog.unknown_model(name, names)
     return ModelNotFound(text, errors={"model": [text]})
 
 
 def _states_of(status: str | None) -> list[State]:
     return [state for state, word in STATUSES.items() if word == status]
-
-
-def read_query() -> dict[str, Any]:
-    """The query's fields in the types of JSON; each may be given once."""
-    counts = Counter(name for name, _ in request.args.items(multi=True))
-    for name, count in counts.items():
-        if count > 1:
-            text = "is given more than once"
-            raise InvalidRequest(f"{name} {text}", errors={name: [text]})
-    values: dict[str, Any] = request.args.to_dict()
-    limit = values.get("limit")
-    if limit is not None and WHOLE.fullmatch(limit):
-        values["limit"] = int(limit)
-    return values
-
-
-def _only(name: str) -> str | None:
-    """A query field that may be given once."""
-    given = request.args.getlist(name)
-    if len(given) > 1:
-        text = "is given more than once"
-        raise InvalidRequest(f"{name} {text}", errors={name: [text]})
-    return given[0] if given else None

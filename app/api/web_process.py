@@ -10,13 +10,16 @@ from app.api.callback_urls import CallbackUrls
 from app.api.key_sets import KeySets
 from app.api.memory import Memory
 from app.api.waiting import Waiting
+from app.durations import Learned
 from app.lifecycle import State
 from app.runtime import Runtime
 from app.store import channels, ledger, tasks
 from app.store.channels import Channel
+from app.store.durations import Place
 from providers.types import Provider
 
 CHANNELS_REMEMBERED_S = 2.0
+DURATIONS_REMEMBERED_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class WebProcess:
     clients: auth.Clients
     channel_memory: Memory[str, list[Channel]]
     price_memory: Memory[str, bool]
+    duration_memory: Memory[str, Mapping[Place, Learned]]
     waiting: Waiting
     key_sets: KeySets
     callback_urls: CallbackUrls
@@ -70,6 +74,7 @@ def open_web_process(rt: Runtime, providers: Mapping[str, Provider]) -> WebProce
         clients=auth.new_memory(),
         channel_memory=Memory(CHANNELS_REMEMBERED_S, 1),
         price_memory=Memory(CHANNELS_REMEMBERED_S, 1),
+        duration_memory=Memory(DURATIONS_REMEMBERED_S, 1),
         waiting=Waiting(find_states, web_threads=rt.settings.web_threads),
         key_sets=KeySets(),
         callback_urls=CallbackUrls(rt.settings.allow_networks),
