@@ -143,13 +143,16 @@ def prompt_image(urls: list[str]) -> Any:
 def image_url(image: MediaInput, name: str) -> Flow[str]:
     """The client's own URL, or the bytes as a data URL, which may not be too long.
 
-    Runway takes larger files at a storage on another host, which no flow can reach.
+    A larger upload goes as the gateway's link to it: Runway takes such files at a
+    storage on another host, which no flow can reach.
     """
     if not image.uploaded:
         return image.url
     file = yield from inputs.as_file(image, name)
     head = f"data:{file.content_type};base64,"
     if len(head) + 4 * len(file.content) / 3 > DATA_URL_LENGTH:
+        if image.link is not None:
+            return image.link
         raise errors.Rejected(
             f"an input image has {len(file.content):,} bytes; Runway takes uploads "
             f"of at most {3 * DATA_URL_LENGTH // 4:,}, larger ones as a URL"

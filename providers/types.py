@@ -43,11 +43,13 @@ class MediaInput:
     """One input image: a client's http(s) URL, or `upload:<n>` for bytes it sent.
 
     An upload's bytes are read with a public call to that URL (`providers/inputs.py`
-    has the forms that upstreams take).
+    has the forms that upstreams take). `link` is where an upstream may fetch an upload
+    from the gateway, for a day; None when the gateway cannot be reached from outside.
     """
 
     url: str
     content_type: str | None = None
+    link: str | None = None
 
     @property
     def uploaded(self) -> bool:
@@ -259,9 +261,10 @@ class Provider:
     """One upstream service, as functions and facts.
 
     Credentials are added only for `base_url`'s host, a channel's own base URL's host,
-    and `hosts`. `env` names the environment variables that may hold a key. `describe`
-    gives the model for an upstream name, also for names outside `models` where the
-    catalogue is open. Optional powers: `idempotent` (the same `submission_key` never
+    and `hosts` (one that begins with a dot means all names below it). `env` names the
+    environment variables that may hold a key. `describe` gives the model for an
+    upstream name, also for names outside `models` where the catalogue is open.
+    Optional powers: `idempotent` (the same `submission_key` never
     bills twice), `find` (a job by our reference: a snapshot, or None when it is surely
     absent),
     `cancel` (True when the upstream stopped it), `poll_many` (snapshots by upstream id;

@@ -34,7 +34,8 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = (
     *("README.md", "CHANGELOG.md", "deploy/runbook.md"),
-    *("docs/adding-a-provider.md", "docs/operators.md"),
+    *("docs/adding-a-provider.md", "docs/declaring-a-provider.md"),
+    "docs/operators.md",
 )
 LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 COMMAND = re.compile(r"genrelay ((?:[a-z][a-z-]*)(?: [a-z][a-z-]*)?)")

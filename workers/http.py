@@ -82,10 +82,11 @@ class Account:
         if _origin(url) == _origin(self.channel.base_url):
             return True
         parts = urlsplit(url)
+        host = parts.hostname or ""
         own = {urlsplit(self.provider.base_url).hostname, *self.provider.hosts}
         return (
             parts.scheme == "https"
-            and parts.hostname in own
+            and (host in own or any(host.endswith(h) for h in own if h and h[0] == "."))
             and parts.port in (None, 443)
             and _origin(self.channel.base_url) == _origin(self.provider.base_url)
         )

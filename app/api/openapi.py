@@ -449,6 +449,7 @@ def _paths(plugin: MarshmallowPlugin) -> dict[str, dict[str, Operation]]:
         "/generation/tasks/{task_id}": {"get": _read()},
         "/generation/tasks/{task_id}/cancel": {"post": _cancel()},
         "/generation/tasks/{task_id}/results/{n}": {"get": _result()},
+        "/generation/tasks/{task_id}/inputs/{name}": {"get": _input()},
         "/generation/models": {"get": _models(query_of(ModelsQuerySchema))},
         "/generation/models/{model}": {"get": _model()},
         "/generation/usage": {"get": admin_openapi.own_usage(plugin, _responses)},
@@ -671,6 +672,32 @@ def _result() -> Operation:
             "304": {"description": "the file you have", "headers": headers},
             **_refusals((401, 403, 404, 416)),
         },
+    }
+
+
+def _input() -> Operation:
+    described = _result()
+    parameters = [p for p in described["parameters"] if p["name"] != "n"]
+    name = {
+        "name": "name",
+        "in": "path",
+        "required": True,
+        "description": "Which input, counted from 0, with its ending.",
+        "schema": {"type": "string"},
+        "example": "0.png",
+    }
+    answers = dict(described["responses"])
+    del answers["302"]
+    return {
+        **described,
+        "operationId": "readInput",
+        "tags": ["operation"],
+        "summary": "Fetch an uploaded input",
+        "description": "For providers that take input images as URLs only; by a "
+        "signed link, good for a day.",
+        "security": [],
+        "parameters": [parameters[0], name, *parameters[1:]],
+        "responses": answers,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import BinaryIO
@@ -25,6 +25,7 @@ from app.store.tasks import Result
 bp = Blueprint("results", __name__)
 
 NUMBER = re.compile(r"[0-9]{1,4}")
+INPUT_NAME = re.compile(r"([0-9]{1,4})\.[a-z0-9]{1,5}")
 EXPIRES = re.compile(r"[0-9]{1,12}")
 RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))", re.I)
 URL = re.compile(r"https?://[!-~]+")
@@ -56,7 +57,8 @@ def read(task_id: str, n: str) -> Response:
     """The n-th result, counted from 0: its bytes, or the upstream's own link."""
     result = _get_result(task_id, n)
     if result.storage_key is not None:
-        return _send(task_id, result, result.storage_key)
+        file = _File(f"{task_id}-{result.n}", result.content_type, result.sha256)
+        return _send(file, result.storage_key)
     if result.url is not None and URL.fullmatch(result.url):
         return Response(
             status=302,
@@ -67,6 +69,26 @@ def read(task_id: str, n: str) -> Response:
             },
         )
     raise ResultNotFound("this result has no file: its text is in the task")
+
+
+@bp.get(f"{ROUTE}/<task_id>/inputs/<name>")
+@bp.get(f"{ALIAS}/<task_id>/inputs/<name>")
+def read_input(task_id: str, name: str) -> Response:
+    """An input that the client sent as bytes, by a signed link.
+
+    For upstreams that take input images only as URLs.
+    """
+    check_task_id(task_id)
+    named = INPUT_NAME.fullmatch(name)
+    n = int(named[1]) if named else -1
+    _check_signature(signatures.check_input_link, task_id, n)
+    with g.rt.reading() as tx:
+        inputs = tasks.find_inputs(tx, [task_id]).get(task_id, {})
+    images = inputs.get("images", ())
+    image = images[n] if 0 <= n < len(images) else {}
+    if "upload" not in image:
+        raise ResultNotFound(f"task {task_id} has no such input")
+    return _send(_File(f"{task_id}-input-{n}", image["content_type"]), image["upload"])
 
 
 def read_range(size_bytes: int) -> Range | None:
@@ -97,7 +119,7 @@ def _get_result(task_id: str, n: str) -> Result:
         raise ResultNotFound(f"task {task_id} has no result {n[:20]!r}")
     number = int(n)
     if "signature" in request.args:
-        _check_link(task_id, number)
+        _check_signature(signatures.check_link, task_id, number)
         with g.rt.reading() as tx:
             results = tasks.find_results(tx, task_id)
     else:
@@ -110,13 +132,13 @@ def _get_result(task_id: str, n: str) -> Result:
     raise ResultNotFound(f"task {task_id} has no result {number}")
 
 
-def _check_link(task_id: str, n: int) -> None:
-    expires, signature = request.args.get("expires", ""), request.args["signature"]
+def _check_signature(check: Callable[..., bool], task_id: str, n: int) -> None:
+    expires = request.args.get("expires", "")
+    signature = request.args.get("signature", "")
     now = datetime.fromtimestamp(g.rt.now(), UTC)
     keys = (g.rt.link_key, *g.rt.old_link_keys)
     if not EXPIRES.fullmatch(expires) or not any(
-        signatures.check_link(key, task_id, n, int(expires), signature, now)
-        for key in keys
+        check(key, task_id, n, int(expires), signature, now) for key in keys
     ):
         raise NotAllowed(
             "this link has expired or was changed: get the task for a new one",
@@ -124,26 +146,35 @@ def _check_link(task_id: str, n: int) -> None:
         )
 
 
-def _send(task_id: str, result: Result, key: str) -> Response:
+@dataclass(frozen=True)
+class _File:
+    """What is told of a file, beside its bytes."""
+
+    name: str
+    content_type: str | None
+    sha256: str | None = None
+
+
+def _send(file: _File, key: str) -> Response:
     try:
         size_bytes = g.rt.storage.size(key)
     except NotStored as error:
-        raise ResultNotFound("this result is no longer kept") from error
-    content_type = result.content_type or UNKNOWN_TYPE
+        raise ResultNotFound("this file is no longer kept") from error
+    content_type = file.content_type or UNKNOWN_TYPE
     extension = extension_of(content_type)
     headers = {
         **SAFE_HEADERS,
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, max-age=86400, immutable",
-        "Content-Disposition": f'inline; filename="{task_id}-{result.n}.{extension}"',
+        "Content-Disposition": f'inline; filename="{file.name}.{extension}"',
     }
-    if result.sha256:
-        headers["ETag"] = f'"{result.sha256}"'
+    if file.sha256:
+        headers["ETag"] = f'"{file.sha256}"'
         known = parse_etags(request.headers.get("If-None-Match"))
-        if known.contains_weak(result.sha256):
+        if known.contains_weak(file.sha256):
             return Response(status=304, headers=headers)
     try:
-        wanted = read_range(size_bytes) if _range_counts(result.sha256) else None
+        wanted = read_range(size_bytes) if _range_counts(file.sha256) else None
     except ValueError:
         return refusal(
             416,

@@ -95,6 +95,21 @@ def check_link(
     return is_ours and now.timestamp() < expires_at
 
 
+def sign_input_link(key: bytes, task_id: str, n: int, expires_at: int) -> str:
+    """The same for the n-th uploaded input, which an upstream fetches."""
+    return _token(key, "input link", task_id, str(n), str(expires_at))
+
+
+def check_input_link(
+    key: bytes, task_id: str, n: int, expires_at: int, signature: str, now: datetime
+) -> bool:
+    """Whether `sign_input_link` gave this signature and it has not expired."""
+    if not key:
+        return False
+    is_ours = _same(sign_input_link(key, task_id, n, expires_at), signature)
+    return is_ours and now.timestamp() < expires_at
+
+
 # Upstream callbacks: the token in the URL that a provider calls
 
 

@@ -237,6 +237,17 @@ def test_large_upload_is_refused_before_it_costs() -> None:
         play(flow, raw(b"\x89" * 4_000_000, "image/png"))
 
 
+def test_large_upload_goes_as_the_gateways_link_to_it() -> None:
+    link = "https://gateway.example/generation/tasks/t/inputs/0.png?signature=s"
+    image = MediaInput("upload:0", "image/png", link)
+    _, paid = calls_of(
+        runway.submit(a_request(model="gen4_turbo", images=(image,))),
+        raw(b"\x89" * 4_000_000, "image/png"),
+        recorded("runway/submit"),
+    )
+    assert paid.json["promptImage"] == link
+
+
 @pytest.mark.parametrize(
     ("name", "status", "kind"),
     [

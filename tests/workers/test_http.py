@@ -438,6 +438,10 @@ def test_strange_host_that_an_answer_names_gets_no_call(lenient: Desk) -> None:
         (LUMEN.base_url, "http://api.lumen.example/x", False),
         (LUMEN.base_url, "https://api.lumen.example:8443/x", False),
         (LUMEN.base_url, "https://lumen.example/x", False),
+        (LUMEN.base_url, "https://eu1.cluster.example/x", True),
+        (LUMEN.base_url, "https://cluster.example/x", False),
+        (LUMEN.base_url, "https://evilcluster.example/x", False),
+        (LUMEN.base_url, "http://eu1.cluster.example/x", False),
         (LUMEN.base_url, "https://evil.example/?https://api.lumen.example/", False),
         ("https://proxy.example/lumen", "https://proxy.example/x", True),
         ("https://proxy.example/lumen", "https://api.lumen.example/x", False),
@@ -449,7 +453,8 @@ def test_strange_host_that_an_answer_names_gets_no_call(lenient: Desk) -> None:
 def test_key_is_for_the_channels_own_hosts(
     desk: Desk, base_url: str, url: str, may: bool
 ) -> None:
-    provider = replace(LUMEN, hosts=frozenset({"queue.lumen.example"}))
+    hosts = frozenset({"queue.lumen.example", ".cluster.example"})
+    provider = replace(LUMEN, hosts=hosts)
     assert desk.account(base_url, provider).may_get_key(url) is may
 
 

@@ -5,14 +5,26 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from werkzeug.wsgi import FileWrapper
 
+from app.catalog import Offer
+from app.generation_requests import request_of
+from app.security import signatures
 from app.storage import Folder, RemoteFile
-from tests.app.api.gateways import Gateway, add_client, data
+from tests.app.api.gateways import (
+    LUMEN,
+    Gateway,
+    a_png,
+    add_client,
+    base64_of,
+    data,
+)
 from tests.app.api.test_tasks import finish
 
 CONTENT = bytes(range(256)) * 40
@@ -281,3 +293,84 @@ def test_a_file_of_a_bucket_is_not_given_to_the_server_to_send(
     body, handed = answered_with(gateway, path_of(task_id), OneFileBucket())
 
     assert (body, handed) == (CONTENT, [])
+
+
+def input_link(
+    gateway: Gateway, task_id: str, *, public_url: str | None = "https://gw.example"
+) -> str | None:
+    """The link that a provider's flow is given for the first upload of a task."""
+    settings = replace(gateway.rt.settings, public_url=public_url)
+    request, _ = request_of(
+        replace(gateway.rt, settings=settings),
+        task_id=task_id,
+        submission_id="sub-1",
+        offer=Offer(gateway.channel(), LUMEN, LUMEN.models[0]),
+        media_type="image",
+        inputs=gateway.inputs_of(task_id),
+    )
+    return request.images[0].link
+
+
+def test_an_upload_can_be_fetched_by_its_signed_link(gateway: Gateway) -> None:
+    png = a_png()
+    task_id = gateway.submitted(image=base64_of(png))
+
+    link = input_link(gateway, task_id)
+
+    assert link is not None
+    assert link.startswith(
+        f"https://gw.example/generation/tasks/{task_id}/inputs/0.png"
+    )
+    answer = gateway.http.get(link.removeprefix("https://gw.example"))
+    assert (answer.status_code, answer.data) == (200, png)
+    assert answer.headers["Content-Type"] == "image/png"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_without_a_public_address_an_upload_has_no_link(gateway: Gateway) -> None:
+    task_id = gateway.submitted(image=base64_of(a_png()))
+    assert input_link(gateway, task_id, public_url=None) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda link: link.replace("/inputs/0.", "/inputs/1."),
+        lambda link: link.replace("/inputs/0.png", "/results/0"),
+        lambda link: link.replace("expires=1", "expires=2"),
+        lambda link: link.partition("?")[0],
+        lambda link: link.replace("/0.png", "/0"),
+    ],
+)
+def test_a_changed_link_to_an_upload_is_refused(
+    gateway: Gateway, change: Callable[[str], str]
+) -> None:
+    task_id = gateway.submitted(image=base64_of(a_png()))
+    link = input_link(gateway, task_id)
+    assert link is not None
+    changed = change(link.removeprefix("https://gw.example"))
+    assert gateway.http.get(changed).status_code in (401, 403)
+    assert gateway.get(changed.partition("?")[0]).status_code in (403, 404)
+
+
+def test_a_link_to_an_upload_dies_after_a_day(gateway: Gateway) -> None:
+    task_id = gateway.submitted(image=base64_of(a_png()))
+    link = input_link(gateway, task_id)
+    assert link is not None
+    gateway.clock.now += 25 * 3600
+    answer = gateway.http.get(link.removeprefix("https://gw.example"))
+    assert answer.status_code == 403
+
+
+def test_an_input_that_came_as_a_url_is_not_served(gateway: Gateway) -> None:
+    task_id = gateway.submitted(
+        images=["https://cdn.example.com/a.png", base64_of(a_png())]
+    )
+    signature = signatures.sign_input_link(
+        gateway.rt.link_key, task_id, 0, int(gateway.clock()) + 60
+    )
+    answer = gateway.http.get(
+        f"/generation/tasks/{task_id}/inputs/0.png"
+        f"?expires={int(gateway.clock()) + 60}&signature={signature}"
+    )
+    assert answer.status_code == 404
