@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -235,9 +235,18 @@ class Gateway:
 
 @contextmanager
 def distributed(
-    folder: Path, *, database_url: str, broker_url: str, **settings: str
+    folder: Path,
+    *,
+    database_url: str,
+    broker_url: str,
+    channels: Sequence[Mapping[str, Any]] | None = None,
+    **settings: str,
 ) -> Iterator[Gateway]:
-    """Sandbox and web as processes of their own; a test starts the workers it wants."""
+    """Sandbox and web as processes of their own; a test starts the workers it wants.
+
+    There is a channel for each provider, unless others are given; their
+    `sandbox_path` becomes the base URL.
+    """
     port, sandbox_port = free_port(), free_port()
     env = {
         **{k: v for k, v in os.environ.items() if not k.startswith("GENRELAY_")},
@@ -262,7 +271,9 @@ def distributed(
         key = gateway.run("keys", "create", "journey")
         gateway.api_key, gateway.webhook_secret = key["api_key"], key["webhook_secret"]
         plan = folder / "channels.yaml"
-        plan.write_text(json.dumps({"channels": sandbox_channels(sandbox_url)}))
+        plan.write_text(
+            json.dumps({"channels": at_sandbox(channels or USUAL, sandbox_url)})
+        )
         gateway.run("channels", "apply", str(plan))
         gateway.start("web", "web", "--port", str(port))
         eventually(lambda: _answers(gateway.url + "/readyz"), START_S, "web is ready")
@@ -271,18 +282,29 @@ def distributed(
         yield gateway
 
 
-def sandbox_channels(sandbox_url: str) -> list[dict[str, Any]]:
-    """A channel for each provider, as a channels file has them."""
-    return [
-        {
-            "name": provider.name,
-            "provider": provider.name,
-            "base_url": sandbox_url + provider.sandbox_path,
-            "secret": "id:secret",
-            "limits": {"poll_spacing_s": 0},
-        }
-        for provider in PROVIDERS
-    ]
+# A channel for each provider.
+USUAL = [
+    {
+        "name": provider.name,
+        "provider": provider.name,
+        "sandbox_path": provider.sandbox_path,
+        "secret": "id:secret",
+        "limits": {"poll_spacing_s": 0},
+    }
+    for provider in PROVIDERS
+]
+
+
+def at_sandbox(
+    channels: Sequence[Mapping[str, Any]], sandbox_url: str
+) -> list[dict[str, Any]]:
+    """Channels as a channels file has them, all at one simulated upstream."""
+    made = []
+    for channel in channels:
+        fields = dict(channel)
+        fields["base_url"] = sandbox_url + fields.pop("sandbox_path")
+        made.append(fields)
+    return made
 
 
 def _answers(url: str) -> bool:
