@@ -25,6 +25,13 @@ CHANNELS_LIVE_S = 1.0
 UNDESCRIBED_S = 10.0
 
 
+def uptime_s() -> float:
+    """A clock that only goes forward, also while the whole machine sleeps."""
+    if hasattr(time, "CLOCK_BOOTTIME"):  # Linux, where the monotonic one stands still
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
 @dataclass
 class WorkerRuntime:
     """One worker process's view of the outside; tests pass their own.
@@ -36,6 +43,7 @@ class WorkerRuntime:
     engine: Engine
     providers: Mapping[str, Provider] = field(default_factory=dict)
     chance: Callable[[], float] = random.random
+    uptime: Callable[[], float] = uptime_s
     durations: Durations = field(init=False)
     _channels: Mapping[str, Channel] = field(default_factory=dict)
     _load: Mapping[str, int] = field(default_factory=dict)
