@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.journeys.gateway import ROOT, Gateway, Process, distributed, eventually
+from tests.journeys.gateway import Process, distributed, eventually
 
 # A worker with bounds for a short test. The first of its kind stops itself, as by
 # Ctrl-Z, when the store knows that the paid call leaves and nothing was sent.
@@ -29,26 +27,7 @@ def leaving(rt, held):
     return may
 
 submit.leaving = leaving
-from app.cli import main
-main()
 """
-
-
-def start_worker(gateway: Gateway, mark: Path) -> Process:
-    log = gateway.folder / f"freezing-{len(gateway.processes)}.log"
-    with log.open("wb") as output:
-        popen = subprocess.Popen(
-            [sys.executable, "-c", WORKER, "worker"],
-            cwd=ROOT,
-            env={**gateway.env, "FREEZES_AT": str(mark)},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    process = Process("freezing worker", popen, log)
-    gateway.processes.append(process)
-    return process
 
 
 def is_stopped(process: Process) -> bool:
@@ -63,13 +42,13 @@ def test_worker_that_froze_before_its_paid_call_never_sends_it(
         tmp_path, database_url=postgres_url, broker_url=redis_url
     ) as gateway:
         mark = tmp_path / "frozen"
-        frozen = start_worker(gateway, mark)
+        frozen = gateway.worker(first=WORKER, FREEZES_AT=str(mark))
         task_id = gateway.post(model="kling-v2-6", prompt="a frozen pond [slow 1s]")
         try:
             eventually(mark.exists, 30, "the note that the paid call leaves")
             eventually(lambda: is_stopped(frozen), 10, "the worker standing still")
             # Another one looks the job up, does not find it, and sends it again.
-            start_worker(gateway, mark)
+            gateway.worker(first=WORKER, FREEZES_AT=str(mark))
             assert gateway.ended(task_id)["status"] == "succeeded"
             assert len(gateway.submits("frozen pond")) == 1
         finally:
