@@ -96,7 +96,9 @@ def claim(
             text = "five workers looked at the job and none came back"
             _end(tx, claimed, Event.FAIL, "poison", text)
         sound = [c for c in claims if c.claim_count < POISON_CLAIMS]
-        return rates.spread_looks(tx, sound, rt.channels(), rt.providers)
+        return rates.spread_looks(
+            tx, rt.database_clock, sound, rt.channels(), rt.providers
+        )
 
 
 def extend(rt: WorkerRuntime, held: Sequence[SubmissionClaim]) -> None:

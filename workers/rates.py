@@ -17,6 +17,7 @@ from app.store.channels import Channel, ChannelKey
 from app.store.due import SubmissionClaim
 from app.store.session import Transaction
 from providers.types import Provider
+from workers.clocks import DatabaseClock
 from workers.runtime import WorkerRuntime
 
 # Places are reserved so far ahead; a claim waits for its place in the engine.
@@ -45,6 +46,7 @@ class Admission:
     """
 
     tx: Transaction
+    clock: DatabaseClock
     full: set[str] = field(default_factory=set)
     waits_s: dict[str, float] = field(default_factory=dict)
     _live: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -81,7 +83,7 @@ class Admission:
                 self._refuse(name.removeprefix("submits:"), wait_s)
             if place.start_s is None:
                 return None
-            starts_at = place.asked_at + place.start_s + HANDLING_S
+            starts_at = self.clock.monotonic(place.read, place.start_s) + HANDLING_S
         for row_id in (channel.id, key.id):
             live[row_id] = live.get(row_id, 0) + 1
         return starts_at
@@ -132,11 +134,12 @@ def _take_place(
         gates.hold(tx, kind)  # first, as claims do
         place = gates.reserve_in_all(tx, rates, after_s=ahead_s)
     assert place.start_s is not None
-    return place.asked_at + place.start_s + HANDLING_S
+    return rt.database_clock.monotonic(place.read, place.start_s) + HANDLING_S
 
 
 def spread_looks(
     tx: Transaction,
+    clock: DatabaseClock,
     claims: Sequence[SubmissionClaim],
     channels: Mapping[str, Channel],
     providers: Mapping[str, Provider],
@@ -168,10 +171,11 @@ def spread_looks(
             wanted=-(-len(members) // together),
             within_s=AHEAD_S,
         )
+        now = clock.monotonic(places.read, 0.0)
         for n, claim in enumerate(members):
             place = n // together
             if place < len(places.starts_s):
-                start = places.asked_at + places.starts_s[place] + HANDLING_S
+                start = now + places.starts_s[place] + HANDLING_S
                 starts[claim.id] = max(starts.get(claim.id, 0.0), start)
             else:
                 behind = (place - len(places.starts_s)) / per_s

@@ -18,18 +18,12 @@ from app.store.channels import Channel
 from app.store.session import Transaction
 from providers.errors import Unavailable
 from providers.types import Model, Provider
+from workers.clocks import DatabaseClock, uptime_s
 from workers.durations import Durations
 from workers.http import Account, Engine
 
 CHANNELS_LIVE_S = 1.0
 UNDESCRIBED_S = 10.0
-
-
-def uptime_s() -> float:
-    """A clock that only goes forward, also while the whole machine sleeps."""
-    if hasattr(time, "CLOCK_BOOTTIME"):  # Linux, where the monotonic one stands still
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
 
 
 @dataclass
@@ -44,6 +38,7 @@ class WorkerRuntime:
     providers: Mapping[str, Provider] = field(default_factory=dict)
     chance: Callable[[], float] = random.random
     uptime: Callable[[], float] = uptime_s
+    database_clock: DatabaseClock = field(default_factory=DatabaseClock)
     durations: Durations = field(init=False)
     _channels: Mapping[str, Channel] = field(default_factory=dict)
     _load: Mapping[str, int] = field(default_factory=dict)

@@ -113,7 +113,7 @@ def claim(rt: WorkerRuntime, limit: int, full: Collection[str]) -> list[Handing]
     load = rt.load()
     handings = []
     with rt.transaction() as tx:
-        admission = Admission(tx, set(full))
+        admission = Admission(tx, rt.database_clock, set(full))
         claims = due.claim_tasks(tx, limit=limit, lease_s=rt.settings.lease_s)
         if not claims:
             return []

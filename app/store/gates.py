@@ -23,18 +23,30 @@ from app.store.session import db_now
 MICROS = 1000
 # A little more than a second's worth, so that calls that start some milliseconds early
 # or late are never more than the rate in any second.
-SPACING = 1_050_000
+SPACING = 1_100_000
+
+
+@dataclass(frozen=True, slots=True)
+class ClockReading:
+    """What the database's clock showed between two instants of this process's own.
+
+    `after` and `before` are monotonic; `now_s` is unix time, cut to milliseconds.
+    """
+
+    after: float
+    now_s: float
+    before: float
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
     """Reserved places: seconds from now of each, and until the next free one.
 
-    Now is `asked_at`, monotonic. `left` are the free ones that still begin within the
-    time that was asked for.
+    Now is when the database's clock was read. `left` are the free ones that still begin
+    within the time that was asked for.
     """
 
-    asked_at: float
+    read: ClockReading
     starts_s: tuple[float, ...]
     next_s: float
     left: int
@@ -53,6 +65,7 @@ def reserve(
     row = tx.execute(
         select(gates.c.free_at, db_now().label("now")).where(gates.c.name == name)
     ).one()
+    read = ClockReading(asked_at, row.now / 1000, time.monotonic())
     now = row.now * MICROS
     step = step_us(per_s)
     first = max(row.free_at, now)
@@ -66,18 +79,18 @@ def reserve(
         )
     starts = tuple((first + n * step - now) / 1_000_000 for n in range(count))
     next_s = (first + count * step - now) / 1_000_000
-    return Places(asked_at, starts, next_s, left=room - count)
+    return Places(read, starts, next_s, left=room - count)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place that is the same in several gates; `asked_at` is monotonic.
+    """A place that is the same in several gates.
 
     When the first common one begins too late nothing is reserved: `start_s` is None,
     and `busy_s` tells which gates had none in time, and in how long they have one.
     """
 
-    asked_at: float
+    read: ClockReading
     start_s: float | None
     busy_s: Mapping[str, float]
 
@@ -102,11 +115,12 @@ def reserve_in_all(
             gates.c.name.in_(rates)
         )
     ).all()
+    read = ClockReading(asked_at, rows[0].now / 1000, time.monotonic())
     now = rows[0].now * MICROS
     waits = {row.name: (row.free_at - now) / 1_000_000 for row in rows}
     busy = {name: wait_s for name, wait_s in waits.items() if wait_s > within_s}
     if busy:
-        return Place(asked_at, None, busy)
+        return Place(read, None, busy)
     start_s = max(*waits.values(), after_s)
     first = now + round(start_s * 1_000_000)
     for name, per_s in rates.items():
@@ -115,7 +129,7 @@ def reserve_in_all(
             .where(gates.c.name == name)
             .values(free_at=first + step_us(per_s))
         )
-    return Place(asked_at, start_s, {})
+    return Place(read, start_s, {})
 
 
 def step_us(per_s: float) -> int:

@@ -60,8 +60,8 @@ class Limited:
 
 CHANNELS = (
     Limited("dashscope", "wanx2.1-t2i-turbo", 10, 14, 12, "/dashscope/api/v1"),
-    Limited("vidu", "viduq2", 8, 20, 40, "/vidu"),
-    Limited("minimax", "MiniMax-Hailuo-02", 12, 10, 8, "/minimax"),
+    Limited("bfl", "flux-dev", 8, 20, 40, "/bfl"),
+    Limited("luma", "photon-1", 12, 10, 8, "/luma/dream-machine/v1"),
 )
 
 
