@@ -16,7 +16,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NoReturn
 
-from app import accounts, capabilities, catalog
+from app import accounts, cancellation, capabilities, catalog
 from app.bells import Bell
 from app.errors import (
     Conflict,
@@ -25,7 +25,7 @@ from app.errors import (
     ModelNotFound,
     TaskNotFound,
 )
-from app.lifecycle import FINAL, DeliveryState, Event, State, SubmissionState
+from app.lifecycle import DeliveryState, Event, State, SubmissionState
 from app.logs import redact
 from app.runtime import Runtime
 from app.storage import NotStored
@@ -126,14 +126,7 @@ def show_task(rt: Runtime, task_id: str) -> Row:
 
 def cancel_task(rt: Runtime, task_id: str) -> Row:
     """End a task that has not ended; raises `Conflict` while it is handed over."""
-    with rt.transaction() as tx:
-        state = tasks.get(tx, task_id).state
-        if not tasks.advance(tx, task_id, Event.CANCEL):
-            if state in FINAL:
-                raise Conflict(f"the task has ended: it is {state}")
-            raise Conflict("the task is being handed over: try again", code="task_busy")
-    rt.ring(Bell.POLL)  # the upstream is told
-    rt.ring(Bell.DELIVER)
+    cancellation.cancel(rt, task_id)
     return show_task(rt, task_id)
 
 

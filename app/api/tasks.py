@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Response, g, request
 
-from app import answers, capabilities, catalog
+from app import answers, cancellation, capabilities, catalog
 from app.api import cursors, dry_runs, idempotency, uploads, waiting
 from app.api.auth import Scope, may, needs
 from app.api.problems import success
@@ -21,8 +21,8 @@ from app.api.uploads import Image
 from app.api.web_process import WebProcess
 from app.bells import Bell
 from app.catalog import Offer
-from app.errors import Conflict, InvalidRequest, ModelNotFound, TaskNotFound
-from app.lifecycle import FINAL, STATUSES, Event, State
+from app.errors import InvalidRequest, ModelNotFound, TaskNotFound
+from app.lifecycle import FINAL, STATUSES, State
 from app.store import client_limits, ledger, task_lists, tasks
 from app.store import idempotency as kept_answers
 from app.store.ids import new_task_id
@@ -142,15 +142,7 @@ def read_list() -> Response:
 def cancel(task_id: str) -> Response:
     """End a task that has not ended; what it has cost by then stays spent."""
     check_task_id(task_id)
-    with g.rt.transaction() as tx:
-        tasks.get(tx, task_id, g.client.id)
-        cancelled = tasks.advance(tx, task_id, Event.CANCEL)
-        task = tasks.get(tx, task_id, g.client.id)
-    if not cancelled:
-        raise _no_cancel(task.state)
-    g.rt.ring(Bell.POLL)  # the upstream is told
-    if task.callback_url:
-        g.rt.ring(Bell.DELIVER)
+    task = cancellation.cancel(g.rt, task_id, g.client.id)
     return success(answers.task_data(g.rt, task, base_url=base_url()), {})
 
 
@@ -274,16 +266,6 @@ def _answer(data: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
         headers["Preference-Applied"] = f"wait={wait_s}"
         data = answers.task_data(g.rt, get_task(task_id), base_url=base_url())
     return success(data, headers)
-
-
-def _no_cancel(state: State) -> Conflict:
-    if state in FINAL:
-        return Conflict(f"the task has ended: it is {STATUSES[state]}")
-    # Between the claim and the upstream's answer nobody knows what there is to cancel.
-    return Conflict(
-        f"the task is being handed over ({STATUSES[state]}): try again",
-        code="task_busy",
-    )
 
 
 def _unknown_model(web: WebProcess, name: str) -> ModelNotFound:

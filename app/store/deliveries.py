@@ -129,22 +129,6 @@ def redeliver(tx: Connection, ids: Collection[str]) -> int:
     return len(rows)
 
 
-def find_attempts(tx: Connection, delivery_id: str) -> list[Attempt]:
-    """Every attempt of a delivery, in order."""
-    rows = tx.execute(
-        select(
-            attempts.c.started_at,
-            attempts.c.duration_ms,
-            attempts.c.status,
-            attempts.c.error,
-            attempts.c.excerpt,
-        )
-        .where(attempts.c.delivery_id == delivery_id)
-        .order_by(attempts.c.id)  # a redelivery counts from 1 again
-    )
-    return [Attempt(**row) for row in rows.mappings()]
-
-
 def receiver_answered(tx: Connection, host: str) -> None:
     """A host took a delivery: close its breaker."""
     tx.execute(

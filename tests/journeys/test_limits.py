@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.journeys.gateway import Gateway, distributed
 
 # A large run on demand: `TEST_LIMITED_ROWS=5000 pytest tests/journeys/test_limits.py`.
-ROWS = int(os.environ.get("TEST_LIMITED_ROWS", "90"))
+ROWS = int(os.environ.get("TEST_LIMITED_ROWS", "75"))
 SCALE = 1 if ROWS < 1000 else 6
 WORKERS = 4
 JOB_S = 1.0
@@ -61,7 +61,7 @@ class Limited:
 CHANNELS = (
     Limited("dashscope", "wanx2.1-t2i-turbo", 10, 14, 12, "/dashscope/api/v1"),
     Limited("bfl", "flux-dev", 8, 20, 40, "/bfl"),
-    Limited("luma", "photon-1", 12, 10, 8, "/luma/dream-machine/v1"),
+    Limited("luma", "photon-1", 12, 10, 10, "/luma/dream-machine/v1"),
 )
 
 

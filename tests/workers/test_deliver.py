@@ -16,8 +16,9 @@ from app import accounts, answers
 from app.bells import Bell
 from app.lifecycle import Event
 from app.security.addresses import UnsafeUrl
-from app.store import deliveries, tasks
+from app.store import deliveries, operator_views, tasks
 from app.store.deliveries import Attempt
+from app.store.operator_views import AttemptRow
 from tests.workers.bench import Bench, a_bench, bench
 from workers import deliver, schedules
 from workers.http import Answer, NoAnswer
@@ -46,9 +47,9 @@ def delivery(bench: Bench) -> dict[str, Any]:
     return dict(bench.row("SELECT * FROM deliveries"))
 
 
-def attempts(bench: Bench) -> Sequence[Attempt]:
+def attempts(bench: Bench) -> Sequence[AttemptRow]:
     with bench.rt.base.reading() as tx:
-        return deliveries.find_attempts(tx, delivery(bench)["id"])
+        return operator_views.attempts_of(tx, delivery(bench)["id"])
 
 
 def state(bench: Bench) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 
 from app.lifecycle import DeliveryState, Event
-from app.store import deliveries, tasks
+from app.store import deliveries, operator_views, tasks
 from app.store.deliveries import Attempt
 from app.store.models import deliveries as deliveries_table
 from app.store.models import receivers
@@ -77,7 +79,8 @@ def test_every_attempt_is_logged_in_order(store: Store) -> None:
     record(store, REFUSED, DeliveryState.PENDING, 0)
     record(store, TAKEN, DeliveryState.DELIVERED, None)
     with store.reading() as tx:
-        assert deliveries.find_attempts(tx, delivery_id) == [REFUSED, TAKEN]
+        found = operator_views.attempts_of(tx, delivery_id)
+    assert [Attempt(**asdict(row)) for row in found] == [REFUSED, TAKEN]
 
 
 def test_worker_that_lost_its_lease_leaves_its_attempt_and_nothing_else(
@@ -92,7 +95,7 @@ def test_worker_that_lost_its_lease_leaves_its_attempt_and_nothing_else(
     row = store.row(deliveries_table, id=delivery_id)
     assert (row["state"], row["attempt_count"]) == ("delivered", 1)
     with store.reading() as tx:
-        assert len(deliveries.find_attempts(tx, delivery_id)) == 2
+        assert len(operator_views.attempts_of(tx, delivery_id)) == 2
 
 
 def test_task_shows_the_state_of_its_callback(store: Store) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from app.lifecycle import State, SubmissionState
 from app.store import submissions
 from app.store.models import submissions as table
+from app.store.models import tasks as tasks_table
 from app.store.submissions import NextLook
 from tests.app.store.stores import (
     LEASE_S,
@@ -73,6 +75,15 @@ def test_paid_call_of_a_task_that_is_not_being_submitted_does_not_leave(
 ) -> None:
     submission_id = store.a_submission(S.OPEN, task_id=store.a_task(state))
     assert not mark(store, submission_id)
+
+
+def test_paid_call_of_a_claim_that_ran_out_does_not_leave(store: Store) -> None:
+    task_id = store.a_task(State.SUBMITTING)
+    submission_id = store.a_submission(S.OPEN, task_id=task_id)
+    with store.transaction() as tx:  # another worker has it, and is not there yet
+        tx.execute(update(tasks_table).values(fence=tasks_table.c.fence + 1))
+    assert not mark(store, submission_id)
+    assert state_of(store, submission_id) == S.OPEN
 
 
 def test_several_paid_calls_are_marked_at_once(store: Store) -> None:
