@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.journeys.gateway import Gateway, distributed
 
 # A large run on demand: `TEST_LIMITED_ROWS=5000 pytest tests/journeys/test_limits.py`.
-ROWS = int(os.environ.get("TEST_LIMITED_ROWS", "75"))
+ROWS = int(os.environ.get("TEST_LIMITED_ROWS", "60"))
 SCALE = 1 if ROWS < 1000 else 6
 WORKERS = 4
 JOB_S = 1.0
@@ -104,11 +104,22 @@ def check(gateway: Gateway, channel: Limited, count: int) -> None:
     assert (len(prompts), set(prompts.values())) == (count, {1}), "paid twice, or not"
     starts = sorted(submit["at"] for submit in submits)
     name = channel.provider
-    assert most_within(starts, 1.0) <= channel.submits_per_s * SCALE, name
+    check_rate(starts, channel.submits_per_s * SCALE, name)
     assert most_within(starts, JOB_S) <= channel.in_flight * SCALE, name
     polls = sorted(gateway.polls(name))
     assert len(polls) >= count
-    assert most_within(polls, 1.0) <= channel.polls_per_s * SCALE, name
+    check_rate(polls, channel.polls_per_s * SCALE, name)
+
+
+def check_rate(instants: Sequence[float], per_s: int, name: str) -> None:
+    """No window has more calls than the rate; the shortest is a bit under a second.
+
+    The sandbox notes a call when it gets to it: on a machine that runs ten processes
+    on two cores that is up to a tenth of a second after it came.
+    """
+    for seconds in (0.85, 2.0, 3.0):
+        most = most_within(instants, seconds)
+        assert most <= per_s * max(1.0, seconds), f"{name}: {most} in {seconds:g} s"
 
 
 def most_within(instants: Sequence[float], seconds: float) -> int:

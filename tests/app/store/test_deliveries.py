@@ -98,6 +98,51 @@ def test_worker_that_lost_its_lease_leaves_its_attempt_and_nothing_else(
         assert len(operator_views.attempts_of(tx, delivery_id)) == 2
 
 
+def test_worker_that_lost_its_lease_plans_nothing_while_another_tries(
+    store: Store,
+) -> None:
+    delivery_id = store.a_delivery()
+    old = store.claim_delivery()
+    store.wait(LEASE_S + 1)
+    store.claim_delivery()
+    with store.transaction() as tx:
+        assert not deliveries.record(tx, old, TAKEN, DeliveryState.DELIVERED, None)
+    row = store.row(deliveries_table, id=delivery_id)
+    assert (row["state"], row["attempt_count"], row["claim_count"]) == ("pending", 0, 2)
+
+
+def test_delivery_that_has_ended_is_not_planned_again(store: Store) -> None:
+    delivery_id = store.a_delivery()
+    claim = store.claim_delivery()
+    with store.transaction() as tx:
+        assert deliveries.record(tx, claim, TAKEN, DeliveryState.DELIVERED, None)
+        assert not deliveries.record(tx, claim, REFUSED, DeliveryState.PENDING, 5)
+    assert store.row(deliveries_table, id=delivery_id)["state"] == "delivered"
+
+
+def test_callback_that_a_worker_has_in_hand_is_not_sent_again(store: Store) -> None:
+    delivery_id = store.a_delivery()
+    claim = store.claim_delivery()
+    with store.transaction() as tx:
+        assert deliveries.redeliver(tx, [delivery_id]) == 0
+        assert deliveries.record(tx, claim, TAKEN, DeliveryState.DELIVERED, None)
+        assert deliveries.redeliver(tx, [delivery_id]) == 1
+
+
+def test_redelivery_lets_a_paused_receiver_be_tried_and_leaves_a_sound_one_alone(
+    store: Store,
+) -> None:
+    delivery_id = store.a_delivery()
+    fail(store)
+    with store.transaction() as tx:
+        deliveries.redeliver(tx, [delivery_id])
+    assert store.row(receivers, host=HOST)["paused_until"] == 0
+    with store.transaction() as tx:
+        deliveries.pause_receiver(tx, HOST, 600)
+        deliveries.redeliver(tx, [delivery_id])
+    assert 0 < store.row(receivers, host=HOST)["paused_until"] <= store.now_ms() + 5_000
+
+
 def test_task_shows_the_state_of_its_callback(store: Store) -> None:
     store.a_delivery()
     record(store, REFUSED, DeliveryState.PENDING, 5)

@@ -195,6 +195,15 @@ def test_only_the_holder_puts_a_task_back(store: Store) -> None:
     assert get(store, task_id).state is State.SUBMITTING
 
 
+def test_task_that_has_ended_is_not_put_back(store: Store) -> None:
+    task_id = store.a_task(State.SUBMITTING)
+    assert advance(store, task_id, Event.FAIL)
+    with store.transaction() as tx:
+        tasks.put_back(tx, task_id, 1, due_in_s=30)
+    assert get(store, task_id).state is State.FAILED
+    assert store.row(tasks_table, id=task_id)["due_at"] is None
+
+
 @pytest.mark.parametrize("event", [Event.ACCEPT, Event.PARK])
 def test_task_at_an_upstream_is_not_due_for_another_submit(
     store: Store, event: Event
