@@ -175,7 +175,8 @@ class Model:
 
     `needs` and `refuses` name unified fields ("images", "audio_url", "seed", ...).
     `sizes` are "WxH" spellings; `resolutions`, `aspect_ratios` and `output_formats`
-    are lists of what is allowed. Times are seconds.
+    are lists of what is allowed. Times are seconds. `resold` marks another maker's
+    model under its own name: its maker's channels come first.
     """
 
     name: str
@@ -201,6 +202,7 @@ class Model:
     output_formats: tuple[str, ...] = ()
     typical_s: float = 30.0
     longest_s: float = 900.0
+    resold: bool = False
 
 
 @dataclass(frozen=True, slots=True)
