@@ -24,7 +24,7 @@ from app.store.tasks import NewTask
 MOST_TOGETHER = 64
 # One client's row that somebody has locked must not hold up the tasks of the others.
 LOCK_WAIT_MS = 1000
-# A connection that lay idle longer goes back to the pool, which tests it.
+# One that lay idle longer may be dead: the pool gives one that it has tested.
 TRUSTED_S = 20.0
 
 
@@ -105,7 +105,9 @@ class Additions:
         try:
             self._add_together(batch)
             turn = _Turn.ADDED
-        except TROUBLES:
+        except Exception:
+            # Whatever it is, one task must not fail for another: by itself each learns
+            # what is wrong with it, and one that is there already stays as it is.
             self._drop_connection()
         finally:
             with self._guard:
@@ -137,14 +139,13 @@ class Additions:
             self._connection = self._database.engine.connect().execution_options(
                 isolation_level="AUTOCOMMIT"
             )
+            self._connection.detach()  # from the pool, which wants it as it was
             self._connection.exec_driver_sql(f"SET lock_timeout = {LOCK_WAIT_MS}")
         return self._connection
 
     def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(*TROUBLES):
-                connection.exec_driver_sql("RESET lock_timeout")
             with suppress(*TROUBLES):
                 connection.close()
 
