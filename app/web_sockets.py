@@ -223,12 +223,14 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 class Task(WSGITask):  # type: ignore[misc]
     """One request; its answer's head leaves together with the first of its body."""
 
+    channel: Any
+
     def write(self, data: bytes) -> None:
         """Send some of the body."""
         if self.wrote_header or not data:
             super().write(data)
             return
-        channel: Any = self.channel
+        channel = self.channel
         self.channel = pieces = _Pieces(channel.server)
         try:
             super().write(data)

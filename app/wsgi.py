@@ -102,6 +102,7 @@ class WebServer:
             * (settings.max_upload_bytes + SLACK_BYTES),
             max_request_header_size=HEADER_BYTES,
         )
+        self._web.waiting.use(self._threads.wait)
         self._server.channel_class = _Channel
         self._server.pull_trigger = partial(self._map.wake, self._server)
         self._server.accept_connections()

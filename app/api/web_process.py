@@ -79,7 +79,9 @@ def open_web_process(rt: Runtime, providers: Mapping[str, Provider]) -> WebProce
         price_memory=Memory(CHANNELS_REMEMBERED_S, 1),
         duration_memory=Memory(DURATIONS_REMEMBERED_S, 1),
         additions=Additions(rt.database),
-        waiting=Waiting(find_states, web_threads=rt.settings.web_threads),
+        waiting=Waiting(
+            find_states, web_threads=rt.settings.web_threads, news=rt.database.news
+        ),
         key_sets=KeySets(),
         callback_urls=CallbackUrls(rt.settings.allow_networks),
     )

@@ -32,7 +32,7 @@ from app.lifecycle import FINAL, STEPS, Event, State, sources
 from app.store import deliveries, ledger, submissions
 from app.store.models import artifacts, task_bodies, tasks
 from app.store.models import deliveries as deliveries_table
-from app.store.session import db_now
+from app.store.session import db_now, note_change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -370,6 +370,7 @@ def advance(
     if moved is None:
         return False
     state = State(moved.state)
+    note_change(tx, task_id, state)
     if event is Event.CANCEL:
         submissions.call_off(tx, task_id)
     add_results(tx, task_id, results)
@@ -392,7 +393,8 @@ def advance(
 
 def put_back(tx: Connection, task_id: str, fence: int, *, due_in_s: float) -> None:
     """No channel is free: wait in the queue; this counts as no try."""
-    tx.execute(
+    queued = STEPS[State.SUBMITTING][Event.RETURN]
+    put = tx.execute(
         update(tasks)
         .where(
             tasks.c.id == task_id,
@@ -400,11 +402,13 @@ def put_back(tx: Connection, task_id: str, fence: int, *, due_in_s: float) -> No
             tasks.c.state == State.SUBMITTING.value,
         )
         .values(
-            state=STEPS[State.SUBMITTING][Event.RETURN].value,
+            state=queued.value,
             due_at=db_now() + int(due_in_s * 1000),
             claim_count=0,
         )
     )
+    if put.rowcount:
+        note_change(tx, task_id, queued)
 
 
 def show_progress(
