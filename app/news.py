@@ -53,7 +53,7 @@ class News:
             self._hear(changes)
 
     def close(self) -> None:
-        """Neither tell nor hear any more."""
+        """Hear nothing more, and tell nothing new."""
         self._hear = None
 
 
@@ -120,7 +120,7 @@ class RedisNews(News):
                 with self._guard:
                     self._guard.wait_for(lambda: self._untold or self._closed.is_set())
                     changes, self._untold = self._untold, {}
-                if self._closed.is_set():
+                if not changes:  # closed, and all is told
                     return
                 try:
                     server.publish(CHANNEL, _write(changes))

@@ -105,7 +105,8 @@ class Sockets(dict[int, Any]):
             if not flags:
                 return
         wasyncore.readwrite(thing, flags)
-        self._ask(thing)
+        if not getattr(thing, "requests", ()):  # else its thread wakes us in the end
+            self._ask(thing)
 
     def _set(self, fd: int, wanted: int) -> None:
         assert self._epoll is not None

@@ -48,6 +48,18 @@ def test_another_process_hears_what_is_told(redis_url: str) -> None:
     assert not ours.is_live
 
 
+def test_the_last_news_of_a_process_are_told_before_it_ends(redis_url: str) -> None:
+    ours, theirs, heard = RedisNews(redis_url), RedisNews(redis_url), {}
+    ours.listen(heard.update)
+    until(lambda: ours.is_live)
+
+    theirs.tell({"a": State.CANCELLED})
+    theirs.close()
+
+    until(lambda: heard == {"a": State.CANCELLED})
+    ours.close()
+
+
 def test_what_nobody_understands_is_passed_over(redis_url: str) -> None:
     news, heard = RedisNews(redis_url), dict[str, State]()
     news.listen(heard.update)
