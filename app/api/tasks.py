@@ -204,12 +204,15 @@ def _add(
             response_format=wanted.response_format,
             callback_url=wanted.callback_url,
         )
-        if key is None and not _is_counted(web):
+        # Asked before the transaction: a thread that holds one connection and waits for
+        # another would stop all, once every connection is held so.
+        costs = web.has_prices()
+        if key is None and not costs and not client_limits.has_limits(g.client.limits):
             return _accepted(new, web.additions.add(g.client.id, new))
         with rt.transaction() as tx:
             client_limits.check_room(tx, g.client.id, g.client.limits)
             created_at = tasks.add(tx, g.client.id, new)
-            if web.has_prices():
+            if costs:
                 names = [offer.channel.name for offer in chosen.fit]
                 ledger.hold(tx, g.client.id, task_id, new.model, names, new.inputs)
             answer = _accepted(new, created_at)
@@ -225,11 +228,6 @@ def _add(
                     kept_s=rt.settings.idempotency_ttl_s,
                 )
     return answer
-
-
-def _is_counted(web: WebProcess) -> bool:
-    """Whether a task must find room under limits, or money, when it is added."""
-    return client_limits.has_limits(g.client.limits) or web.has_prices()
 
 
 def _accepted(new: NewTask, created_at: int) -> dict[str, Any]:
