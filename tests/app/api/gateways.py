@@ -103,8 +103,13 @@ def a_flow(request: Any) -> Flow[Any]:
 
 
 def receive(callback: Callback, model: str) -> Heard:
-    """`{"id", "url"?}`, signed when it has a `lumen-signature` header."""
+    """`{"id", "url"?}`, signed when it has a `lumen-signature` header, or a challenge.
+
+    `lumen-wants` is the answer that it wants.
+    """
     body = json.loads(callback.body)
+    if "challenge" in body:
+        return Heard(ids=(), answer={"challenge": body["challenge"]})
     headers = callback.headers
     signed = None
     if "lumen-signature" in headers:
@@ -117,7 +122,12 @@ def receive(callback: Callback, model: str) -> Heard:
             keys_url=KEYS_URL,
         )
     links = {"status": body["url"]} if "url" in body else {}
-    return Heard(ids=(body["id"],), remote=Remote(body["id"], links), signed=signed)
+    return Heard(
+        ids=(body["id"],),
+        remote=Remote(body["id"], links),
+        signed=signed,
+        answer=headers.get("lumen-wants"),
+    )
 
 
 LUMEN = Provider(
