@@ -567,7 +567,7 @@ def _model() -> Operation:
         "summary": "Read a model",
         "description": "Also one that is served without being listed.",
         "parameters": [PATH_MODEL],
-        "responses": _responses(_ref("Model"), {"model": MODEL}, (400, 401, 403)),
+        "responses": _responses(_ref("Model"), {"model": MODEL}, (400, 401, 403, 404)),
     }
 
 
@@ -587,7 +587,7 @@ def _openai_model() -> Operation:
         "Read a model, for OpenAI's clients",
         "OpenAIModel",
         OPENAI_MODEL,
-        (400, 401, 403),
+        (400, 401, 403, 404),
     )
     return {**described, "parameters": [PATH_MODEL]}
 
