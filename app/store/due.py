@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
+    Integer,
     Select,
+    String,
     Table,
     Update,
     and_,
-    bindparam,
     exists,
     func,
     select,
@@ -26,6 +28,7 @@ from sqlalchemy import (
 )
 
 from app.lifecycle import DeliveryState, Event, State, sources
+from app.store.bulk import Bulk
 from app.store.models import clients, deliveries, receivers, submissions, tasks
 from app.store.session import db_now
 
@@ -245,21 +248,35 @@ def claim_deliveries(
     return [DeliveryClaim(*found) for found in tx.execute(taken)]
 
 
+def _extend(table: Table) -> Bulk:
+    return Bulk(
+        {"of_id": String, "of_fence": Integer, "lease_ms": BigInteger},
+        lambda given: (
+            update(table)
+            .where(
+                table.c.id == given.of_id,
+                table.c.fence == given.of_fence,
+                table.c.due_at.is_not(None),
+            )
+            .values(due_at=db_now() + given.lease_ms)
+        ),
+    )
+
+
+EXTEND = {table: _extend(table) for table in (tasks, submissions, deliveries)}
+
+
 def extend(
     tx: Connection, table: Table, held: Sequence[tuple[str, int]], lease_s: float
 ) -> None:
     """Keep rows that are still being worked on: `held` is (id, fence) of each."""
-    if held:
-        tx.execute(
-            update(table)
-            .where(
-                table.c.id == bindparam("held_id"),
-                table.c.fence == bindparam("held_fence"),
-                table.c.due_at.is_not(None),
-            )
-            .values(due_at=db_now() + int(lease_s * 1000)),
-            [{"held_id": id, "held_fence": fence} for id, fence in held],
-        )
+    EXTEND[table].run(
+        tx,
+        [
+            {"of_id": id, "of_fence": fence, "lease_ms": int(lease_s * 1000)}
+            for id, fence in held
+        ],
+    )
 
 
 def is_anything_due(tx: Connection, table: Table) -> bool:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
-    bindparam,
+    Integer,
+    String,
     case,
     exists,
     func,
@@ -22,9 +24,10 @@ from sqlalchemy import (
 )
 
 from app.lifecycle import LIVE, State, SubmissionState
+from app.store.bulk import Bulk
 from app.store.due import SubmissionClaim
 from app.store.ids import new_id
-from app.store.models import submissions, tasks
+from app.store.models import ForeignText, submissions, tasks
 from app.store.session import db_now
 
 TEXT_LENGTH = 1000
@@ -342,37 +345,57 @@ class NextLook:
     error: str | None = None
 
 
-def plan_looks(tx: Connection, looks: Sequence[NextLook]) -> None:
-    """Give claimed submissions back until their next look, all in one statement."""
-    if not looks:
-        return
-    tx.execute(
+PLAN_LOOKS = Bulk(
+    {
+        "of_id": String,
+        "of_fence": Integer,
+        "of_claimed_at": BigInteger,
+        "due_in_ms": BigInteger,
+        "answered_at": BigInteger,
+        "is_missing": Integer,
+        "seen": String,
+        "done": Integer,
+        "note": ForeignText,
+    },
+    lambda given: (
         update(submissions)
         .where(
-            submissions.c.id == bindparam("of_id"),
-            submissions.c.fence == bindparam("of_fence"),
+            submissions.c.id == given.of_id,
+            submissions.c.fence == given.of_fence,
             submissions.c.due_at.is_not(None),
         )
         .values(
-            due_at=db_now() + bindparam("due_in_ms"),
+            # Its upstream called during the look: what it said may be newer.
+            due_at=case(
+                (submissions.c.called_at > given.of_claimed_at, submissions.c.due_at),
+                else_=db_now() + given.due_in_ms,
+            ),
             claim_count=0,
             look_count=submissions.c.look_count + 1,
-            looked_at=func.coalesce(bindparam("looked_at"), submissions.c.looked_at),
+            looked_at=func.coalesce(given.answered_at, submissions.c.looked_at),
             missing_count=case(
-                (bindparam("missing") == 1, submissions.c.missing_count + 1),
-                else_=0,
+                (given.is_missing == 1, submissions.c.missing_count + 1), else_=0
             ),
-            phase=func.coalesce(bindparam("seen"), submissions.c.phase),
-            percent=func.coalesce(bindparam("done"), submissions.c.percent),
-            error=bindparam("note"),
-        ),
+            phase=func.coalesce(given.seen, submissions.c.phase),
+            percent=func.coalesce(given.done, submissions.c.percent),
+            error=given.note,
+        )
+    ),
+)
+
+
+def plan_looks(tx: Connection, looks: Sequence[NextLook]) -> None:
+    """Give claimed submissions back until their next look, all in one statement."""
+    PLAN_LOOKS.run(
+        tx,
         [
             {
                 "of_id": look.claim.id,
                 "of_fence": look.claim.fence,
+                "of_claimed_at": look.claim.claimed_at,
                 "due_in_ms": max(1, int(look.due_in_s * 1000)),
-                "looked_at": None if look.error else look.claim.claimed_at,
-                "missing": int(look.missing),
+                "answered_at": None if look.error else look.claim.claimed_at,
+                "is_missing": int(look.missing),
                 "seen": look.phase,
                 "done": look.percent,
                 "note": look.error[:TEXT_LENGTH] if look.error else None,
@@ -532,30 +555,36 @@ def count_live_of(tx: Connection, channel_id: str) -> dict[str, int]:
     return {**counts, channel_id: sum(counts.values())}
 
 
+PUT_BACK = Bulk(
+    {"of_id": String, "of_fence": Integer, "due_in_ms": BigInteger},
+    lambda given: (
+        update(submissions)
+        .where(
+            submissions.c.id == given.of_id, submissions.c.fence == given.of_fence
+        )
+        .values(
+            due_at=db_now() + given.due_in_ms,
+            claim_count=submissions.c.claim_count - 1,
+        )
+    ),
+)
+
+
 def put_back(
     tx: Connection, claims: Sequence[SubmissionClaim], due_in_s: Sequence[float]
 ) -> None:
     """Let looks that are over a limit wait; this counts as no look and no claim."""
-    if claims:
-        tx.execute(
-            update(submissions)
-            .where(
-                submissions.c.id == bindparam("of_id"),
-                submissions.c.fence == bindparam("of_fence"),
-            )
-            .values(
-                due_at=db_now() + bindparam("due_in_ms"),
-                claim_count=submissions.c.claim_count - 1,
-            ),
-            [
-                {
-                    "of_id": claim.id,
-                    "of_fence": claim.fence,
-                    "due_in_ms": max(1, int(wait_s * 1000)),
-                }
-                for claim, wait_s in zip(claims, due_in_s, strict=True)
-            ],
-        )
+    PUT_BACK.run(
+        tx,
+        [
+            {
+                "of_id": claim.id,
+                "of_fence": claim.fence,
+                "due_in_ms": max(1, int(wait_s * 1000)),
+            }
+            for claim, wait_s in zip(claims, due_in_s, strict=True)
+        ],
+    )
 
 
 def _is_live() -> ColumnElement[bool]:

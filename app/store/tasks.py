@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
+    Integer,
+    String,
     and_,
     case,
     func,
     insert,
     null,
+    or_,
     select,
     update,
 )
@@ -21,6 +23,7 @@ from sqlalchemy import (
 from app.errors import TaskNotFound
 from app.lifecycle import FINAL, STEPS, Event, State, sources
 from app.store import deliveries, ledger, submissions
+from app.store.bulk import Bulk
 from app.store.models import artifacts, task_bodies, tasks
 from app.store.models import deliveries as deliveries_table
 from app.store.session import db_now
@@ -318,28 +321,62 @@ def put_back(tx: Connection, task_id: str, fence: int, *, due_in_s: float) -> No
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What an upstream says of a task at work."""
+
+    task_id: str
+    percent: int | None
+    running: bool
+
+
+SHOW_PROGRESS = Bulk(
+    {"of_id": String, "is_running": Integer, "capped": Integer},
+    lambda given: (
+        update(tasks)
+        .where(
+            tasks.c.id == given.of_id,
+            tasks.c.state == State.PROCESSING.value,
+            or_(
+                and_(given.is_running == 1, tasks.c.started_at.is_(None)),
+                tasks.c.percent < given.capped,
+            ),
+        )
+        .values(
+            started_at=case(
+                (
+                    and_(given.is_running == 1, tasks.c.started_at.is_(None)),
+                    db_now(),
+                ),
+                else_=tasks.c.started_at,
+            ),
+            percent=case(
+                (tasks.c.percent < given.capped, given.capped), else_=tasks.c.percent
+            ),
+            updated_at=db_now(),
+        )
+    ),
+)
+
+
 def show_progress(
     tx: Connection, task_id: str, *, percent: int | None, running: bool
 ) -> None:
     """Note what an upstream says of a task at work; the percentage never falls."""
-    changes: dict[str, Any] = {}
-    ahead: list[ColumnElement[bool]] = []
-    if running:
-        changes["started_at"] = case(
-            (tasks.c.started_at.is_(None), db_now()), else_=tasks.c.started_at
-        )
-        ahead.append(tasks.c.started_at.is_(None))
-    if percent is not None:
-        capped = max(0, min(percent, 99))
-        changes["percent"] = case(
-            (tasks.c.percent < capped, capped), else_=tasks.c.percent
-        )
-        ahead.append(tasks.c.percent < capped)
-    if not changes:
-        return
-    news = ahead[0] if len(ahead) == 1 else ahead[0] | ahead[1]
-    tx.execute(
-        update(tasks)
-        .where(tasks.c.id == task_id, tasks.c.state == State.PROCESSING.value, news)
-        .values(**changes, updated_at=db_now())
+    show_progress_of(tx, [Progress(task_id, percent, running)])
+
+
+def show_progress_of(tx: Connection, seen: Sequence[Progress]) -> None:
+    """The same of many tasks, in one statement."""
+    SHOW_PROGRESS.run(
+        tx,
+        [
+            {
+                "of_id": one.task_id,
+                "is_running": int(one.running),
+                "capped": None if one.percent is None else max(0, min(one.percent, 99)),
+            }
+            for one in seen
+            if one.running or one.percent is not None
+        ],
     )
