@@ -23,7 +23,7 @@ from app.store.due import DeliveryClaim
 from app.store.models import deliveries as deliveries_table
 from app.store.session import Transaction
 from workers import schedules
-from workers.batch import Job, Leave
+from workers.batch import Job, Leave, Taken
 from workers.http import NoAnswer
 from workers.runtime import WorkerRuntime
 from workers.submit import POISON_CLAIMS
@@ -78,7 +78,7 @@ def job(rt: WorkerRuntime) -> Job[Post, Tried]:
     )
 
 
-def claim(rt: WorkerRuntime, limit: int, full: Collection[str]) -> list[Post]:
+def claim(rt: WorkerRuntime, limit: int, full: Collection[str]) -> Taken[Post]:
     """Take due deliveries and build their bodies."""
     with rt.transaction() as tx:
         claims = due.claim_deliveries(
@@ -87,9 +87,10 @@ def claim(rt: WorkerRuntime, limit: int, full: Collection[str]) -> list[Post]:
         for claimed in claims:
             if claimed.claim_count >= POISON_CLAIMS:
                 _give_up(rt, tx, claimed)
+    more = len(claims) == limit
     claims = [claimed for claimed in claims if claimed.claim_count < POISON_CLAIMS]
     if not claims:
-        return []
+        return Taken(more=more)
     posts = []
     with rt.base.reading() as tx:
         for claimed in claims:
@@ -98,7 +99,7 @@ def claim(rt: WorkerRuntime, limit: int, full: Collection[str]) -> list[Post]:
             except (GatewayError, StorageError, SealError, ValueError, LookupError):
                 # One odd row must not hold back the batch: it comes back by itself.
                 logger.exception("no body", extra={"delivery": claimed.id})
-    return posts
+    return Taken(posts, more=more)
 
 
 def extend(rt: WorkerRuntime, held: Sequence[Post]) -> None:

@@ -37,7 +37,7 @@ from providers.types import (
 )
 from workers import artifacts, rates, schedules, verdicts
 from workers.artifacts import Item
-from workers.batch import Job, Leave
+from workers.batch import Job, Leave, Taken
 from workers.http import Account
 from workers.runtime import WorkerRuntime
 from workers.submit import POISON_CLAIMS
@@ -85,7 +85,7 @@ def job(rt: WorkerRuntime) -> Job[SubmissionClaim, Look]:
 
 def claim(
     rt: WorkerRuntime, limit: int, full: Collection[str]
-) -> list[SubmissionClaim]:
+) -> Taken[SubmissionClaim]:
     """Take submissions that are due for a look."""
     rt.channels()  # read here: the loop that looks must not wait for the store
     with rt.transaction() as tx:
@@ -97,7 +97,8 @@ def claim(
             text = "five workers looked at the job and none came back"
             _end(tx, claimed, Event.FAIL, "poison", text)
         sound = [c for c in claims if c.claim_count < POISON_CLAIMS]
-        return rates.spread_looks(tx, sound, rt.channels(), rt.providers)
+        free = rates.spread_looks(tx, sound, rt.channels(), rt.providers)
+    return Taken(free, more=len(claims) == limit)
 
 
 def extend(rt: WorkerRuntime, held: Sequence[SubmissionClaim]) -> None:

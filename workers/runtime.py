@@ -38,6 +38,7 @@ class WorkerRuntime:
     chance: Callable[[], float] = random.random
     durations: Durations = field(init=False)
     _channels: Mapping[str, Channel] = field(default_factory=dict)
+    _accounts: dict[str, Account] = field(default_factory=dict)
     _load: Mapping[str, int] = field(default_factory=dict)
     _read_at: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -80,11 +81,16 @@ class WorkerRuntime:
         when nothing describes its provider any more: its file may come back.
         """
         channel = self._channels.get(channel_id) or self.channels()[channel_id]
+        known = self._accounts.get(key_id)
+        if known is not None and known.channel is channel:
+            return known
         key = next(key for key in channel.keys if key.id == key_id)
         provider = self.providers.get(channel.provider)
         if provider is None:
             raise Unavailable(f"this worker knows no provider {channel.provider!r}")
-        return self.engine.account(channel, key, provider)
+        account = self.engine.account(channel, key, provider)
+        self._accounts[key_id] = account
+        return account
 
     def spacing_s(self, channel: Channel) -> float:
         """The least time between two looks at a job of this channel.

@@ -36,7 +36,7 @@ from providers.types import (
 )
 from workers import artifacts, health, schedules, verdicts
 from workers.artifacts import Item
-from workers.batch import Job, Leave
+from workers.batch import Job, Leave, Taken
 from workers.rates import Admission
 from workers.runtime import WorkerRuntime
 from workers.verdicts import AtSubmit, Blame, Next
@@ -103,7 +103,7 @@ def job(rt: WorkerRuntime) -> Job[Handing, Handed]:
     )
 
 
-def claim(rt: WorkerRuntime, limit: int, full: Collection[str]) -> list[Handing]:
+def claim(rt: WorkerRuntime, limit: int, full: Collection[str]) -> Taken[Handing]:
     """Take due tasks and write down which channel gets each."""
     known = rt.channels()
     load = rt.load()
@@ -112,7 +112,7 @@ def claim(rt: WorkerRuntime, limit: int, full: Collection[str]) -> list[Handing]
         admission = Admission(tx, set(full))
         claims = due.claim_tasks(tx, limit=limit, lease_s=rt.settings.lease_s)
         if not claims:
-            return []
+            return Taken()
         ids = [claim.id for claim in claims]
         inputs = tasks.find_inputs(tx, ids)
         earlier: dict[str, list[Submission]] = {}
@@ -137,7 +137,8 @@ def claim(rt: WorkerRuntime, limit: int, full: Collection[str]) -> list[Handing]
                 continue
             if handing is not None:
                 handings.append(handing)
-    return handings
+    # Tasks that wait or have ended may stand before others that can go.
+    return Taken(handings, more=len(claims) == limit)
 
 
 def leaving(rt: WorkerRuntime, held: Sequence[Handing]) -> set[str]:

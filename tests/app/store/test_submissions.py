@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -271,6 +272,19 @@ def test_woken_submission_is_due_now(store: Store, state: SubmissionState) -> No
     with store.transaction() as tx:
         assert submissions.wake(tx, submission_id)
         assert not submissions.wake(tx, submission_id)
+    assert store.claim_submission().id == submission_id
+
+
+def test_call_of_the_upstream_during_a_look_is_not_lost_to_its_plan(
+    store: Store,
+) -> None:
+    submission_id = store.a_submission()
+    claim = store.claim_submission()
+    store.wait(1)
+    with store.transaction() as tx:
+        submissions.wake(tx, submission_id)
+    claim = replace(claim, claimed_at=claim.claimed_at - 1000)  # as `wait` moves rows
+    plan(store, claim=claim, due_in_s=500)
     assert store.claim_submission().id == submission_id
 
 
