@@ -55,7 +55,6 @@ class Taken(list[C]):
         self.more = more
 
 
-
 @dataclass(frozen=True)
 class Job(Generic[C, O]):
     """The parts of a job.
@@ -140,6 +139,15 @@ class Batch(Generic[C, O]):
             with self._gate:
                 self._running = False
                 self._gate.notify_all()
+
+    def look_again(self) -> bool:
+        """Claim once more if it runs and has room; False when it needs a ring."""
+        with self._gate:
+            if not self._running or self._stopping or len(self._held) >= self._capacity:
+                return False
+            self._rung = True
+            self._events.put(None)
+            return True
 
     def stop(self) -> None:
         """Claim nothing more; `run` returns when the calls under way have ended."""

@@ -46,6 +46,8 @@ class Pool:
             )
             self._batches.append(batch)
             jobs[bell] = batch.run
+            if bell in self.bells:
+                rt.look_again[bell] = batch.look_again
         self.jobs: Mapping[Bell, Callable[[], None]] = {
             bell: jobs[bell] for bell in self.bells
         }

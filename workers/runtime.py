@@ -37,6 +37,8 @@ class WorkerRuntime:
     providers: Mapping[str, Provider] = field(default_factory=dict)
     chance: Callable[[], float] = random.random
     durations: Durations = field(init=False)
+    # Of each job that this process does: claims once more if it runs and has room.
+    look_again: dict[Bell, Callable[[], bool]] = field(default_factory=dict)
     _channels: Mapping[str, Channel] = field(default_factory=dict)
     _accounts: dict[str, Account] = field(default_factory=dict)
     _load: Mapping[str, int] = field(default_factory=dict)
@@ -56,8 +58,13 @@ class WorkerRuntime:
         return self.base.transaction()
 
     def ring(self, bell: Bell) -> None:
-        """Tell workers that something is due."""
-        self.base.ring(bell)
+        """Tell workers that something is due.
+
+        When this process is at that job and has room, it takes it without a message.
+        """
+        look_again = self.look_again.get(bell)
+        if look_again is None or not look_again():
+            self.base.ring(bell)
 
     def channels(self) -> Mapping[str, Channel]:
         """Every channel by id, removed ones too; at most a second old."""

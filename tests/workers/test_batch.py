@@ -398,6 +398,27 @@ def test_defect_in_recording_does_not_take_the_others(loop: Loop) -> None:
     assert len(worker.desk.recorded) >= 1
 
 
+def test_running_batch_with_room_takes_more_without_a_ring(loop: Loop) -> None:
+    worker = a_worker(loop, *claims_of("slow"), hold={"slow"})
+    worker.run()
+    worker.desk.until(lambda: worker.desk.started == ["slow"])
+    worker.desk.due = claims_of("t1")
+    assert worker.batch.look_again()
+    worker.desk.until(lambda: worker.desk.recorded == ["t1"])
+    worker.desk.let_go("slow")
+    worker.join()
+
+
+def test_batch_that_does_not_run_or_has_no_room_needs_a_ring(loop: Loop) -> None:
+    worker = a_worker(loop, *claims_of("slow"), hold={"slow"}, capacity=1)
+    assert not worker.batch.look_again()
+    worker.run()
+    worker.desk.until(lambda: worker.desk.started == ["slow"])
+    assert not worker.batch.look_again()
+    worker.desk.let_go("slow")
+    worker.join()
+
+
 def test_stop_waits_for_calls_under_way_and_claims_nothing_more(loop: Loop) -> None:
     worker = a_worker(loop, *claims_of("slow"), hold={"slow"})
     worker.run()

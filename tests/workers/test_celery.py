@@ -270,6 +270,33 @@ def test_job_of_a_pool_does_what_is_due(bench: Bench, pool: Pool) -> None:
     assert pool.under_way == 0
 
 
+def test_pool_at_work_takes_what_is_due_without_a_message(
+    bench: Bench, pool: Pool
+) -> None:
+    bench.a_channel()
+    bench.a_task()
+    started = threading.Event()
+    gate: list[asyncio.Event] = []
+
+    async def slow(*args: Any, **how: Any) -> Any:
+        gate.append(asyncio.Event())
+        started.set()
+        await gate[0].wait()
+        return ok(id="job-1")
+
+    bench.engine.send = slow  # type: ignore[method-assign]
+    bench.rt.ring(Bell.SUBMIT)
+    assert bench.rung == [Bell.SUBMIT]  # it is not at work yet
+    thread = threading.Thread(target=pool.jobs[Bell.SUBMIT])
+    thread.start()
+    assert started.wait(WAIT_S)
+    bench.rt.ring(Bell.SUBMIT)
+    bench.rt.ring(Bell.POLL)
+    assert bench.rung == [Bell.SUBMIT, Bell.POLL]
+    bench.engine.loop.call_soon_threadsafe(gate[0].set)  # type: ignore[attr-defined]
+    thread.join(WAIT_S)
+
+
 def test_pool_that_was_stopped_takes_nothing_new(bench: Bench, pool: Pool) -> None:
     bench.a_channel()
     task_id = bench.a_task()

@@ -10,7 +10,7 @@ import pytest
 from app.lifecycle import State, SubmissionState
 from app.store import submissions
 from app.store.models import submissions as table
-from app.store.submissions import NextLook
+from app.store.submissions import End, NextLook
 from tests.app.store.stores import (
     LEASE_S,
     Store,
@@ -273,6 +273,25 @@ def test_woken_submission_is_due_now(store: Store, state: SubmissionState) -> No
         assert submissions.wake(tx, submission_id)
         assert not submissions.wake(tx, submission_id)
     assert store.claim_submission().id == submission_id
+
+
+def test_late_end_beside_the_one_of_the_holder_ends_nothing(store: Store) -> None:
+    """Both may come in one group, from one process that was frozen in between."""
+    store.a_submission()
+    late = store.claim_submission()
+    store.wait(LEASE_S + 1)
+    held = store.claim_submission()
+    with store.transaction() as tx:
+        ended = submissions.end_all(
+            tx, [End(late, "succeeded", ""), End(held, "failed", "it broke")]
+        )
+    assert ended == {(held.id, held.fence)}
+    row = store.row(table)
+    assert (row["state"], row["verdict"], row["error"]) == (
+        S.ENDED,
+        "failed",
+        "it broke",
+    )
 
 
 def test_call_of_the_upstream_during_a_look_is_not_lost_to_its_plan(
