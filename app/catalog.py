@@ -32,7 +32,8 @@ def offers(
     that only might: a gateway that takes any name, or a seller of others' models. Such
     a channel serves a name that nobody else does, or that it maps itself.
     """
-    sure, unsure = [], []
+    sure: list[Offer] = []
+    unsure: list[Offer] = []
     for channel in channels:
         provider = providers.get(channel.provider)
         if provider is None or not channel.enabled:

@@ -102,7 +102,7 @@ def run_worker(settings: Settings, bells: Sequence[Bell]) -> None:
     ringer = Ringer(celery)
     with ExitStack() as stack:
         stack.callback(ringer.close)
-        rt = open_runtime(settings, ringer.ring)
+        rt = open_runtime(settings, ringer.ring, alone=True)
         stack.callback(rt.database.close)
         working = stack.enter_context(_pool(rt, celery, bells))
         with _signals(working.stop):

@@ -508,7 +508,7 @@ def _rule(
     """A submit failed: end the task, move it, let it wait, or park it."""
     ruling = verdicts.at_submit(error, paid=paid)
     text = str(error)
-    submission = submissions.find(tx, handing.submission_id)
+    submission = submissions.find(tx, handing.submission_id, lock=True)
     # What is refused now says nothing of an earlier sending whose answer was lost.
     sent_before = (
         submission is not None and submission.verdict == SubmissionState.UNKNOWN
@@ -535,6 +535,10 @@ def _rule(
         handing.other_key and ruling.blame is Blame.KEY
     )
     match ruling.next:
+        case Next.FAIL if sent_before:
+            # Its outcome was given up as unknown meanwhile, by the holder of a newer
+            # claim; who has turned the submission now ends the task that hung on it.
+            _fail(tx, handing.claim, ruling.error_code, text, fenced=False)
         case Next.FAIL:
             _fail(tx, handing.claim, ruling.error_code, text)
         case Next.ELSEWHERE if elsewhere:
@@ -647,9 +651,12 @@ def _return(tx: Transaction, handing: Handing, delay_s: float) -> None:
     tasks.advance(tx, handing.id, Event.RETURN, fence=handing.fence, due_in_s=delay_s)
 
 
-def _fail(tx: Transaction, claimed: TaskClaim, code: str, text: str) -> None:
+def _fail(
+    tx: Transaction, claimed: TaskClaim, code: str, text: str, *, fenced: bool = True
+) -> None:
+    fence = claimed.fence if fenced else None
     if tasks.advance(
-        tx, claimed.id, Event.FAIL, fence=claimed.fence, error_code=code, error=text
+        tx, claimed.id, Event.FAIL, fence=fence, error_code=code, error=text
     ):
         submissions.give_up(tx, claimed.id)
 

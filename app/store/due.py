@@ -31,7 +31,7 @@ from sqlalchemy import (
 from app.lifecycle import DeliveryState, Event, State, sources
 from app.store.bulk import Bulk
 from app.store.models import clients, deliveries, receivers, submissions, tasks
-from app.store.session import db_now
+from app.store.session import db_now, note_change
 
 # Low, normal and high: how large a share of a batch a client gets.
 PRIORITY_WEIGHTS = (1, 2, 4)
@@ -151,6 +151,8 @@ def claim_tasks(tx: Connection, *, limit: int, lease_s: float) -> list[TaskClaim
         TaskClaim(**row, group=groups.get(row["client_id"], ""))
         for row in tx.execute(taken, {"lease_ms": int(lease_s * 1000)}).mappings()
     ]
+    for claim in claims:
+        note_change(tx, claim.id, State.SUBMITTING)
     return sorted(claims, key=lambda claim: order[claim.id])
 
 

@@ -601,7 +601,8 @@ def assume_lost(tx: Connection, submission_id: str) -> bool:
 def wake(tx: Connection, submission_id: str) -> bool:
     """Make a submission due now: its upstream says that something changed.
 
-    A look under way loses its lease to the next one, which is no sign of poison.
+    One that is due keeps its place; False when there is nothing to look at. A look
+    under way loses its lease to the next one, which is no sign of poison.
     """
     return bool(
         tx.execute(
@@ -623,9 +624,14 @@ def wake(tx: Connection, submission_id: str) -> bool:
     )
 
 
-def find(tx: Connection, submission_id: str) -> Submission | None:
-    """The submission with this id, if there is one."""
-    found = _read(tx, submissions.c.id == submission_id)
+def find(
+    tx: Connection, submission_id: str, *, lock: bool = False
+) -> Submission | None:
+    """The submission with this id, if there is one.
+
+    With `lock` it stays as it is until the transaction ends.
+    """
+    found = _read(tx, submissions.c.id == submission_id, lock=lock)
     return found[0] if found else None
 
 
@@ -706,9 +712,10 @@ def _is_live() -> ColumnElement[bool]:
     return submissions.c.state.in_([literal_column(f"'{word}'") for word in states])
 
 
-def _read(tx: Connection, *where: Any) -> list[Submission]:
+def _read(tx: Connection, *where: Any, lock: bool = False) -> list[Submission]:
     columns = [submissions.c[name] for name in Submission.__slots__]
-    rows = tx.execute(select(*columns).where(*where).order_by(submissions.c.created_at))
+    query = select(*columns).where(*where).order_by(submissions.c.created_at)
+    rows = tx.execute(query.with_for_update() if lock else query)
     return [
         Submission(**{**row, "state": SubmissionState(row["state"])})
         for row in rows.mappings()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,16 +13,22 @@ from sqlalchemy import (
     Connection,
     Integer,
     RowMapping,
+    Select,
     String,
+    Text,
     and_,
+    bindparam,
     case,
+    cast,
+    column,
     func,
-    insert,
+    literal_column,
     null,
     or_,
     select,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
 from app.errors import TaskNotFound
 from app.lifecycle import FINAL, STEPS, Event, State, sources
@@ -30,7 +37,7 @@ from app.store.bulk import Bulk, BulkInsert
 from app.store.deliveries import Owed
 from app.store.models import ForeignText, artifacts, task_bodies, tasks
 from app.store.models import deliveries as deliveries_table
-from app.store.session import db_now
+from app.store.session import db_now, note_change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,45 +106,125 @@ class Task:
 
 
 # Built once: making a statement costs more than running it.
+FIRST_VALUES: dict[str, Any] = {
+    "state": State.QUEUED.value,
+    "due_at": db_now(),
+    "fence": 0,
+    "claim_count": 0,
+    "try_count": 0,
+    "percent": 0,
+    "created_at": db_now(),
+    "updated_at": db_now(),
+}
 ADD_TASK = (
-    insert(tasks)
-    .values(
-        state=State.QUEUED.value,
-        due_at=db_now(),
-        fence=0,
-        claim_count=0,
-        try_count=0,
-        percent=0,
-        created_at=db_now(),
-        updated_at=db_now(),
-    )
+    sqlite.insert(tasks)
+    .values(FIRST_VALUES)
+    .on_conflict_do_nothing()
     .returning(tasks.c.created_at)
 )
-ADD_BODY = insert(task_bodies)
+ADD_BODY = sqlite.insert(task_bodies).on_conflict_do_nothing()
+
+
+BODY_NAMES = ("inputs", "metadata", "response_format", "callback_url")
+
+
+def _add_all() -> Select[str, int]:
+    """Tasks and their bodies in one statement, from one text: a JSON list of rows."""
+    own = [tasks.c[name] for name in ("id", "client_id", "media_type", "model")]
+    texts = [column for column in task_bodies.c if column.name in BODY_NAMES]
+    fields = [column(each.name, each.type) for each in (*own, *texts)]
+    rows = (
+        func.json_to_recordset(cast(bindparam("rows", type_=Text), JSON))
+        .table_valued(*fields, name="given")
+        .render_derived(with_types=True)
+    )
+    given = select(rows).cte("new")
+    added = (
+        postgresql.insert(tasks)
+        .from_select(
+            [*(each.name for each in own), *FIRST_VALUES],
+            select(
+                *(given.c[each.name] for each in own),
+                *(
+                    literal_column(f"'{value}'")
+                    if isinstance(value, str)
+                    else literal_column(str(value))
+                    if isinstance(value, int)
+                    else value
+                    for value in FIRST_VALUES.values()
+                ),
+            ),
+        )
+        .on_conflict_do_nothing()
+        .returning(tasks.c.id, tasks.c.created_at)
+        .cte("added")
+    )
+    bodies = (
+        postgresql.insert(task_bodies)
+        .from_select(
+            ["task_id", *BODY_NAMES],
+            select(given.c.id, *(given.c[name] for name in BODY_NAMES)),
+        )
+        .on_conflict_do_nothing()
+        .cte("bodies")
+    )
+    return select(added.c.id, added.c.created_at).add_cte(bodies)
+
+
+ADD_ALL = _add_all()
 
 
 def add(tx: Connection, client_id: str, new: NewTask) -> int:
-    """Insert a queued task that is due at once; gives its time of creation."""
-    created_at = tx.execute(
-        ADD_TASK,
-        {
-            "id": new.id,
-            "client_id": client_id,
-            "media_type": new.media_type,
-            "model": new.model,
-        },
-    ).scalar_one()
-    tx.execute(
-        ADD_BODY,
-        {
-            "task_id": new.id,
-            "inputs": dict(new.inputs),
-            "metadata": dict(new.metadata),
-            "response_format": new.response_format,
-            "callback_url": new.callback_url,
-        },
-    )
-    return int(created_at)
+    """Insert a queued task that is due at once; gives its time of creation.
+
+    One that is there already stays as it is.
+    """
+    return add_all(tx, [(client_id, new)])[new.id]
+
+
+def add_all(tx: Connection, new: Sequence[tuple[str, NewTask]]) -> dict[str, int]:
+    """The same for several clients' tasks; gives times of creation by their ids."""
+    if tx.dialect.name == "postgresql":
+        rows = [
+            {
+                "id": task.id,
+                "client_id": client_id,
+                "model": task.model,
+                "media_type": task.media_type,
+                **_body(task),
+            }
+            for client_id, task in new
+        ]
+        found = tx.execute(ADD_ALL, {"rows": json.dumps(rows)})
+        created = {row.id: row.created_at for row in found}
+    else:
+        created = {}
+        for client_id, task in new:
+            row = {
+                "id": task.id,
+                "client_id": client_id,
+                "model": task.model,
+                "media_type": task.media_type,
+            }
+            created_at = tx.execute(ADD_TASK, row).scalar()
+            tx.execute(ADD_BODY, {"task_id": task.id, **_body(task)})
+            if created_at is not None:
+                created[task.id] = created_at
+    if len(created) < len(new):
+        known = select(tasks.c.id, tasks.c.created_at)
+        ids = [task.id for _, task in new]
+        rest = tx.execute(known.where(tasks.c.id.in_(ids)))
+        created |= {row.id: row.created_at for row in rest}
+    return created
+
+
+def _body(task: NewTask) -> dict[str, Any]:
+    return {
+        "inputs": dict(task.inputs),
+        "metadata": dict(task.metadata),
+        "response_format": task.response_format,
+        "callback_url": task.callback_url,
+    }
 
 
 # Built once: the base of every look at whole tasks.
@@ -385,6 +472,8 @@ def _advance(tx: Connection, event: Event, steps: Mapping[str, Step]) -> set[str
         ],
     )
     moved = {row.id: row for row in rows}
+    for task_id, row in moved.items():
+        note_change(tx, task_id, State(row.state))
     if event is Event.CANCEL:
         for task_id in moved:
             submissions.call_off(tx, task_id)
@@ -453,6 +542,7 @@ PUT_BACK = Bulk(
             due_at=db_now() + given.due_in_ms,
             claim_count=0,
         )
+        .returning(tasks.c.id)
     ),
 )
 
@@ -464,7 +554,7 @@ def put_back(tx: Connection, task_id: str, fence: int, *, due_in_s: float) -> No
 
 def put_back_all(tx: Connection, waits: Sequence[Wait]) -> None:
     """The same for many tasks."""
-    PUT_BACK.run(
+    put = PUT_BACK.returned(
         tx,
         [
             {
@@ -475,6 +565,8 @@ def put_back_all(tx: Connection, waits: Sequence[Wait]) -> None:
             for wait in waits
         ],
     )
+    for row in put:
+        note_change(tx, row.id, STEPS[State.SUBMITTING][Event.RETURN])
 
 
 @dataclass(frozen=True, slots=True)

@@ -271,7 +271,6 @@ def test_woken_submission_is_due_now(store: Store, state: SubmissionState) -> No
     submission_id = store.a_submission(state, look_in_s=500)
     with store.transaction() as tx:
         assert submissions.wake(tx, submission_id)
-        assert not submissions.wake(tx, submission_id)
     assert store.claim_submission().id == submission_id
 
 
@@ -305,6 +304,17 @@ def test_call_of_the_upstream_during_a_look_is_not_lost_to_its_plan(
     claim = replace(claim, claimed_at=claim.claimed_at - 1000)  # as `wait` moves rows
     plan(store, claim=claim, due_in_s=500)
     assert store.claim_submission().id == submission_id
+
+
+def test_submission_that_is_due_keeps_its_place_when_it_is_woken(store: Store) -> None:
+    waits, called = store.a_submission(look_in_s=0), store.a_submission(look_in_s=0)
+    store.wait(5)
+    before = store.row(table, id=called)["due_at"]
+    with store.transaction() as tx:
+        assert submissions.wake(tx, called)
+    row = store.row(table, id=called)
+    assert (row["due_at"], row["called_at"] is not None) == (before, True)
+    assert store.row(table, id=waits)["called_at"] is None
 
 
 def test_ended_or_open_submission_is_not_woken(store: Store) -> None:
