@@ -14,7 +14,8 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Self, TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -76,6 +77,10 @@ class Account:
     def url_of(self, call: Call) -> str:
         """The call's address: below the channel's base URL, or as it stands."""
         return call_url(self.channel.base_url, call)
+
+    def is_below_base(self, call: Call) -> bool:
+        """Whether the call's address begins with the channel's own base URL."""
+        return call.url.startswith("/")
 
     def may_get_key(self, url: str) -> bool:
         """Whether this address belongs to the provider, so that it may see the key."""
@@ -186,13 +191,22 @@ class Engine:
         if call.public:
             return await self._fetch_public(call, timeout_s)
         url = account.url_of(call)
-        if not account.may_get_key(url):
+        if not (account.is_below_base(call) or account.may_get_key(url)):
             raise errors.UnexpectedReply(
                 f"the upstream names an address that is not its own: "
                 f"{urlsplit(url).hostname}"
             )
         ready = account.provider.authorize(
-            replace(call, url=url, params={}),
+            Call(
+                call.method,
+                url,
+                headers=call.headers,
+                json=call.json,
+                parts=call.parts,
+                body=call.body,
+                paid=call.paid,
+                public=call.public,
+            ),
             Credentials(account.secret, account.channel.settings, time.time()),
         )
         # A kept connection may be closed by the other side just when a call is
@@ -310,8 +324,6 @@ class Engine:
     async def _exchange(
         self, session: aiohttp.ClientSession, call: Call, url: str, timeout_s: float
     ) -> Reply:
-        connect_s = min(CONNECT_TIMEOUT_S, timeout_s / 2)
-        timeout = aiohttp.ClientTimeout(total=timeout_s, connect=connect_s)
         try:
             async with session.request(
                 call.method,
@@ -319,7 +331,7 @@ class Engine:
                 headers=dict(call.headers),
                 json=call.json,
                 data=_form(call.parts) if call.parts else call.body,
-                timeout=timeout,
+                timeout=_timeout(timeout_s),
                 allow_redirects=False,
             ) as response:
                 content = await _read(response, REPLY_LIMIT_BYTES)
@@ -447,6 +459,12 @@ class Engine:
         return Downloaded(
             size, digest.hexdigest(), declared.lower() or None, sniff(head)
         )
+
+
+@lru_cache(maxsize=64)
+def _timeout(timeout_s: float) -> aiohttp.ClientTimeout:
+    connect_s = min(CONNECT_TIMEOUT_S, timeout_s / 2)
+    return aiohttp.ClientTimeout(total=timeout_s, connect=connect_s)
 
 
 def _form(parts: tuple[Part, ...]) -> aiohttp.FormData:

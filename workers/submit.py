@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from app import capabilities, catalog, routing
@@ -25,7 +25,8 @@ from app.store.channels import Channel, ChannelKey
 from app.store.due import TaskClaim
 from app.store.models import tasks as tasks_table
 from app.store.session import Transaction
-from app.store.submissions import Submission
+from app.store.submissions import Accepted, NewSubmission, Submission
+from app.store.tasks import Progress, Step, Wait
 from providers import errors
 from providers.flow import Call, Reply, drive_async
 from providers.types import (
@@ -36,7 +37,7 @@ from providers.types import (
 )
 from workers import artifacts, health, schedules, verdicts
 from workers.artifacts import Item
-from workers.batch import Job, Leave
+from workers.batch import Job, Leave, Taken
 from workers.rates import Admission
 from workers.runtime import WorkerRuntime
 from workers.verdicts import AtSubmit, Blame, Next
@@ -90,6 +91,14 @@ class Handed:
     gave_up: bool = False
 
 
+@dataclass(slots=True)
+class Planned:
+    """What the tasks of one claim lead to, to be written together."""
+
+    new: list[NewSubmission] = field(default_factory=list)
+    waits: list[Wait] = field(default_factory=list)
+
+
 def job(rt: WorkerRuntime) -> Job[Handing, Handed]:
     """The parts of the `submit` job."""
     return Job(
@@ -103,16 +112,17 @@ def job(rt: WorkerRuntime) -> Job[Handing, Handed]:
     )
 
 
-def claim(rt: WorkerRuntime, limit: int, full: Collection[str]) -> list[Handing]:
+def claim(rt: WorkerRuntime, limit: int, full: Collection[str]) -> Taken[Handing]:
     """Take due tasks and write down which channel gets each."""
     known = rt.channels()
     load = rt.load()
     handings = []
     with rt.transaction() as tx:
         admission = Admission(tx, set(full))
+        planned = Planned()
         claims = due.claim_tasks(tx, limit=limit, lease_s=rt.settings.lease_s)
         if not claims:
-            return []
+            return Taken()
         ids = [claim.id for claim in claims]
         inputs = tasks.find_inputs(tx, ids)
         earlier: dict[str, list[Submission]] = {}
@@ -129,6 +139,7 @@ def claim(rt: WorkerRuntime, limit: int, full: Collection[str]) -> list[Handing]
                     catalog.offers(known.values(), rt.providers, claimed.model),
                     load,
                     admission,
+                    planned,
                 )
             except (TypeError, ValueError, LookupError):
                 # One odd row must not hold back the batch: it stays claimed, and is
@@ -137,7 +148,10 @@ def claim(rt: WorkerRuntime, limit: int, full: Collection[str]) -> list[Handing]
                 continue
             if handing is not None:
                 handings.append(handing)
-    return handings
+        submissions.open_all(tx, planned.new)
+        tasks.put_back_all(tx, planned.waits)
+    # Tasks that wait or have ended may stand before others that can go.
+    return Taken(handings, more=len(claims) == limit)
 
 
 def leaving(rt: WorkerRuntime, held: Sequence[Handing]) -> set[str]:
@@ -199,11 +213,20 @@ def record(rt: WorkerRuntime, outcomes: Sequence[tuple[Handing, Handed]]) -> Non
         ledger.lock_accounts(tx, [h.id for h, handed in outcomes if _may_end(handed)])
         # In one order: two workers that blame the same channels must not wait for
         # each other.
-        for handing, handed in sorted(outcomes, key=lambda o: o[0].offer.channel.id):
+        ordered = sorted(outcomes, key=lambda o: o[0].offer.channel.id)
+        well: dict[str, Handing] = {}
+        taken: list[tuple[Handing, Snapshot, Accepted]] = []
+        for handing, handed in ordered:
             if handed.snapshot is not None:
-                accept(rt, tx, handing, handed.snapshot, handed.items)
+                well.setdefault(handing.key.id, handing)
+                accepted = accept(rt, tx, handing, handed.snapshot, handed.items)
+                if accepted is not None:
+                    taken.append((handing, handed.snapshot, accepted))
             elif handed.error is not None:
                 _rule(rt, tx, handing, handed.error, paid=handed.paid)
+        for handing in well.values():
+            channels.count_success(tx, handing.offer.channel, handing.key)
+        _keep_accepted(tx, taken)
     if any(handed.snapshot for _, handed in outcomes):
         rt.ring(Bell.POLL)
         rt.ring(Bell.DELIVER)
@@ -221,13 +244,14 @@ def accept(
     handing: Handing,
     snapshot: Snapshot,
     items: Sequence[Item],
-) -> None:
+) -> Accepted | None:
     """The upstream took it, and may have finished it in the same answer.
+
+    Gives what is still to be written of it, or None when it has ended.
 
     The submission guards this, not the task's lease: what was paid for counts, also
     when it comes so late that another worker has parked the task as unknown.
     """
-    channels.count_success(tx, handing.offer.channel, handing.key)
     remote = snapshot.remote or Remote("")
     task_id, submission_id = handing.id, handing.submission_id
     failure = snapshot.failure
@@ -241,7 +265,7 @@ def accept(
                 error_code=failure.reason.value if failure else "upstream_failed",
                 error=failure.message if failure else "the upstream failed",
             )
-        return
+        return None
     if snapshot.phase is Phase.SUCCEEDED and items and all(i.result for i in items):
         if submissions.end_sync(tx, submission_id, verdict="succeeded"):
             tasks.advance(tx, task_id, Event.ACCEPT)
@@ -253,27 +277,36 @@ def accept(
                 error=failure.message if failure else None,
                 usage=snapshot.usage,
             )
-        return
+        return None
     done = snapshot.phase is Phase.SUCCEEDED
     model = handing.offer.model
-    if submissions.accept(
-        tx,
-        submission_id,
+    return Accepted(
+        submission_id=submission_id,
         remote_id=remote.id,
         remote=remote.links,
         look_in_s=0 if done else first_look_s(rt, handing.offer, snapshot),
         longest_s=rt.longest_s(model),
         found=artifacts.dump(snapshot, items) if done else None,
-    ):
-        tasks.advance(tx, task_id, Event.ACCEPT)
-        tasks.show_progress(
-            tx,
-            task_id,
-            percent=snapshot.percent,
-            running=snapshot.phase is not Phase.PENDING,
-        )
-    elif remote.id:
-        submissions.remember_remote(tx, submission_id, remote.id, remote.links)
+    )
+
+
+def _keep_accepted(
+    tx: Transaction, taken: Sequence[tuple[Handing, Snapshot, Accepted]]
+) -> None:
+    """Write down what upstreams took, and that their tasks are at work."""
+    news = submissions.accept_all(tx, [accepted for _, _, accepted in taken])
+    steps, progress = [], []
+    for handing, snapshot, accepted in taken:
+        if accepted.submission_id in news:
+            steps.append(Step(handing.id, Event.ACCEPT))
+            running = snapshot.phase is not Phase.PENDING
+            progress.append(Progress(handing.id, snapshot.percent, running))
+        elif accepted.remote_id:
+            submissions.remember_remote(
+                tx, accepted.submission_id, accepted.remote_id, accepted.remote
+            )
+    tasks.advance_all(tx, steps)
+    tasks.show_progress_of(tx, progress)
 
 
 def first_look_s(rt: WorkerRuntime, offer: Offer, snapshot: Snapshot) -> float:
@@ -296,6 +329,7 @@ def _route(
     offers: Sequence[Offer],
     load: Mapping[str, int],
     admission: Admission,
+    planned: Planned,
 ) -> Handing | None:
     """The task with its channel, or None when it must wait or has ended."""
     again: Submission | None = None
@@ -346,22 +380,23 @@ def _route(
         _rest(tx, claimed, again)
         return None
     if offer is None or key is None:
-        _wait_or_fail(rt, tx, claimed, choice, admission)
+        _wait_or_fail(rt, tx, claimed, choice, admission, planned)
         return None
 
     if again is not None:
         submission_id = again.id
         submissions.reopen(tx, submission_id, task_fence=claimed.fence, key_id=key.id)
     else:
-        submission_id = submissions.open_submission(
-            tx,
-            task_id=claimed.id,
-            task_fence=claimed.fence,
-            channel_id=offer.channel.id,
-            key_id=key.id,
-            model=offer.upstream_name,
-            reason=choice.reason,
+        new = NewSubmission(
+            claimed.id,
+            claimed.fence,
+            offer.channel.id,
+            key.id,
+            offer.upstream_name,
+            choice.reason,
         )
+        planned.new.append(new)
+        submission_id = new.id
     request, uploads = request_of(
         rt.base,
         task_id=claimed.id,
@@ -446,6 +481,7 @@ def _wait_or_fail(
     claimed: TaskClaim,
     choice: Choice,
     admission: Admission,
+    planned: Planned,
 ) -> None:
     """No channel has a place for the task: wait in order, or end it."""
     if choice.wait_ms is None:
@@ -458,7 +494,7 @@ def _wait_or_fail(
     # Each one later than the one before: the order stays as it is.
     admission.behind += 1
     wait_s = min(wait_s + admission.behind * WAIT_STEP_S, 60)
-    tasks.put_back(tx, claimed.id, claimed.fence, due_in_s=wait_s)
+    planned.waits.append(Wait(claimed.id, claimed.fence, wait_s))
 
 
 def _rule(

@@ -56,7 +56,7 @@ class Watch:
             if bell is Bell.SWEEP:
                 if now - self._swept_at >= SWEEP_EVERY_S:
                     self._swept_at = now
-                    self._rt.ring(bell)
+                    self._rt.base.ring(bell)
                 continue
             with self._rt.base.reading() as tx:
                 waits = due.is_anything_due(tx, TABLES[bell])
@@ -64,7 +64,7 @@ class Watch:
                 self._due_since.pop(bell, None)
                 continue
             since = self._due_since.setdefault(bell, now)
-            self._rt.ring(bell)
+            self._rt.base.ring(bell)
             if now - since >= PATIENCE_S:
                 self._due_since[bell] = now
                 self._work(bell)
