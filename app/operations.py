@@ -54,6 +54,10 @@ SHOWN_CHARS = 300
 LAST_S = 3600.0
 LONGEST_PAUSE_S = 366 * 24 * 3600.0
 MAX_REMOTE_ID = 300
+MAX_REFERENCE = 100
+MAX_LINKS = 10
+MAX_LINK_NAME = 60
+MAX_LINK = 2000
 
 AMOUNT = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,8})?")
 AGO = re.compile(r"([0-9]{1,6})([smhd])")
@@ -245,10 +249,20 @@ def assume_lost(rt: Runtime, task_id: str) -> Row:
     return show_task(rt, task_id)
 
 
-def adopt(rt: Runtime, task_id: str, remote_id: str, providers: Providers) -> Row:
-    """The operator found the job of an unknown outcome at the upstream: follow it."""
+def adopt(
+    rt: Runtime,
+    task_id: str,
+    remote_id: str,
+    providers: Providers,
+    links: Mapping[str, str] | None = None,
+) -> Row:
+    """The operator found the job of an unknown outcome at the upstream: follow it.
+
+    `links` is what some providers need beside the id, by the provider's own names.
+    """
     if not 0 < len(remote_id) <= MAX_REMOTE_ID or not remote_id.isprintable():
         _wrong("remote_id", f"must be 1 to {MAX_REMOTE_ID} printable characters")
+    _check_links(links or {})
     with rt.transaction() as tx:
         parked = _find_unknown(tx, task_id)
         channel = next(
@@ -265,7 +279,7 @@ def adopt(rt: Runtime, task_id: str, remote_id: str, providers: Providers) -> Ro
             tx,
             parked.id,
             remote_id=remote_id,
-            remote={},
+            remote=links or {},
             look_in_s=0,
             longest_s=min(model.longest_s, rt.settings.deadline_s or model.longest_s),
         )
@@ -275,6 +289,16 @@ def adopt(rt: Runtime, task_id: str, remote_id: str, providers: Providers) -> Ro
         tasks.advance(tx, task_id, Event.ACCEPT)
     rt.ring(Bell.POLL)
     return show_task(rt, task_id)
+
+
+def _check_links(links: Mapping[str, str]) -> None:
+    if len(links) > MAX_LINKS:
+        _wrong("links", f"must be at most {MAX_LINKS}")
+    for name, value in links.items():
+        if not (0 < len(name) <= MAX_LINK_NAME and name.isprintable()):
+            _wrong("links", f"must have names of 1 to {MAX_LINK_NAME} characters")
+        if not (0 < len(value) <= MAX_LINK and value.isprintable()):
+            _wrong("links", f"must have values of 1 to {MAX_LINK} printable characters")
 
 
 def _find_unknown(tx: Transaction, task_id: str) -> Submission:
@@ -439,13 +463,20 @@ def change_key(rt: Runtime, name: str, change: KeyChange) -> Row:
         return _told_key(tx, _get_key(tx, name))
 
 
-def top_up(rt: Runtime, name: str, amount: str) -> Row:
-    """Add to a key's balance, or take off it with a negative amount."""
+def top_up(rt: Runtime, name: str, amount: str, reference: str | None = None) -> Row:
+    """Add to a key's balance, or take off it with a negative amount.
+
+    The same `reference` counts once; raises `Conflict` when it was another amount.
+    """
     added = read_amount(amount, "amount")
     if not added:
         _wrong("amount", "must not be 0")
+    if reference is not None and not (
+        0 < len(reference) <= MAX_REFERENCE and reference.isprintable()
+    ):
+        _wrong("reference", f"must be 1 to {MAX_REFERENCE} printable characters")
     with rt.transaction() as tx:
-        ledger.top_up(tx, _get_key(tx, name).id, added)
+        ledger.top_up(tx, _get_key(tx, name).id, added, reference)
         return _told_key(tx, _get_key(tx, name))
 
 

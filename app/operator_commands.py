@@ -193,13 +193,25 @@ def unknown_list(data: Path | None, as_json: bool) -> None:
 @unknown_group.command("adopt")
 @click.argument("task_id")
 @click.argument("remote_id")
+@click.option(
+    *("--link", "links"),
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="What the provider needs beside the id; may be repeated.",
+)
 @output
 def unknown_adopt(
-    task_id: str, remote_id: str, data: Path | None, as_json: bool
+    task_id: str,
+    remote_id: str,
+    links: Sequence[str],
+    data: Path | None,
+    as_json: bool,
 ) -> None:
     """Follow a job that you found at the upstream under this id."""
+    named = dict(pair(link, "--link") for link in links)
     with open_store(data) as rt:
-        _show_task(operations.adopt(rt, task_id, remote_id, rt.providers), as_json)
+        told = operations.adopt(rt, task_id, remote_id, rt.providers, named)
+        _show_task(told, as_json)
 
 
 @click.command("pause")
@@ -370,11 +382,14 @@ def keys_set(
 @click.command("topup", context_settings={"ignore_unknown_options": True})
 @click.argument("name")
 @click.argument("amount")
+@click.option("--reference", help="Your own name for it: the same one counts once.")
 @output
-def keys_topup(name: str, amount: str, data: Path | None, as_json: bool) -> None:
+def keys_topup(
+    name: str, amount: str, reference: str | None, data: Path | None, as_json: bool
+) -> None:
     """Add AMOUNT to a key's balance; a negative one is taken off."""
     with open_store(data) as rt:
-        show(operations.top_up(rt, name, amount), as_json)
+        show(operations.top_up(rt, name, amount, reference), as_json)
 
 
 KEY_COMMANDS: Sequence[click.Command] = (keys_set, keys_topup)

@@ -11,6 +11,7 @@
     ├── Unavailable            nobody: the upstream is in trouble, nothing is known
     ├── NotFound               the upstream does not know this job (yet, or any more)
     ├── NotSent                nobody: the request never left, nothing has started
+    │   └── HeldUp             us: it was held up, and to send it now would be too late
     ├── OutcomeUnknown         a second try may bill twice
     │   └── AnswerLost         the request was sent and its answer never came
     └── UnexpectedReply        us: the answer is not what the documentation says
@@ -103,6 +104,10 @@ class NotFound(ProviderError):
 
 class NotSent(ProviderError):
     """The request never left: no address, refused, no TLS, no connection in time."""
+
+
+class HeldUp(NotSent):
+    """The process was held up before the request left; it is too late to send it."""
 
 
 class OutcomeUnknown(ProviderError):

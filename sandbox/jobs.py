@@ -10,7 +10,7 @@ import secrets
 import sys
 import threading
 import time
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -36,6 +36,7 @@ QUEUED_SHARE = 0.15
 MOST_JOBS = 300_000
 MOST_AGE_S = 24 * 3600.0
 MOST_COUNTERS = 100_000
+MOST_MOMENTS = 100_000
 MOST_LATENCY_MS = 600_000.0
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -276,6 +277,9 @@ class Ledger:
     def __init__(self, most: int = MOST_JOBS) -> None:
         self._submits: deque[PaidSubmit] = deque(maxlen=most)
         self._calls: Counter[tuple[str, str]] = Counter()
+        self._moments: defaultdict[tuple[str, str], deque[float]] = defaultdict(
+            lambda: deque(maxlen=MOST_MOMENTS)
+        )
         self._lock = threading.Lock()
 
     def add(self, submit: PaidSubmit) -> None:
@@ -284,6 +288,7 @@ class Ledger:
 
     def count(self, provider: str, kind: CallKind) -> None:
         self._calls[provider, kind] += 1
+        self._moments[provider, kind].append(time.time())
 
     def submits(
         self, provider: str = "", prompt_contains: str = ""
@@ -308,10 +313,15 @@ class Ledger:
         counts = self._calls.copy()
         return {str(kind): n for (name, kind), n in counts.items() if name == provider}
 
+    def moments_of(self, provider: str, kind: str) -> list[float]:
+        """When the newest calls of a kind came, in unix seconds, oldest first."""
+        return list(self._moments[provider, kind])
+
     def clear(self) -> None:
         with self._lock:
             self._submits.clear()
         self._calls.clear()
+        self._moments.clear()
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,17 +244,22 @@ async def health(request: web.Request) -> web.Response:
 
 
 async def show_ledger(request: web.Request) -> web.Response:
-    """`GET /_sandbox/ledger?provider=&prompt_contains=`: what was paid and called."""
+    """`GET /_sandbox/ledger?provider=&prompt_contains=`: what was paid and called.
+
+    With `&moments=poll` also when the newest calls of that kind came.
+    """
     world = request.app[WORLD]
     provider = request.query.get("provider", "")
     contained = request.query.get("prompt_contains", "")
+    kind = request.query.get("moments", "")
     names = [provider] if provider else list(world.upstreams)
-    return json_answer(
-        {
-            "submits": [asdict(s) for s in world.ledger.submits(provider, contained)],
-            "calls": {name: world.ledger.calls_of(name) for name in names},
-        }
-    )
+    told: dict[str, Any] = {
+        "submits": [asdict(s) for s in world.ledger.submits(provider, contained)],
+        "calls": {name: world.ledger.calls_of(name) for name in names},
+    }
+    if kind:
+        told["moments"] = {name: world.ledger.moments_of(name, kind) for name in names}
+    return json_answer(told)
 
 
 async def reset(request: web.Request) -> web.Response:

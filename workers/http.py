@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Self, TypeVar
@@ -116,6 +117,31 @@ class Answer:
     retry_after_s: float | None
 
 
+Ready = Callable[[], Awaitable[None]]
+
+
+@dataclass
+class _Departure:
+    """The last question before a request is written, and whether it was answered."""
+
+    ready: Ready
+    left: bool = False
+
+
+_departure: ContextVar[_Departure | None] = ContextVar("departure", default=None)
+
+
+class _Request(aiohttp.ClientRequest):
+    """Asks at the last moment, when its connection stands, whether it may leave."""
+
+    async def send(self, conn: Any) -> aiohttp.ClientResponse:
+        departure = _departure.get()
+        if departure is not None:
+            await departure.ready()
+            departure.left = True
+        return await super().send(conn)
+
+
 class GuardedResolver(AbstractResolver):
     """Looks a name up once and refuses it unless every address may be called.
 
@@ -184,8 +210,13 @@ class Engine:
         *,
         timeout_s: float,
         uploads: Mapping[str, Upload] | None = None,
+        ready: Ready | None = None,
     ) -> Reply:
-        """One exchange; raises `NotSent`, `AnswerLost` and other provider errors."""
+        """One exchange; raises `NotSent`, `AnswerLost` and other provider errors.
+
+        `ready` is awaited when the connection stands, right before the request is
+        written; what it raises goes through, and nothing was sent then.
+        """
         if call.url.startswith("upload:"):
             return await self._read_upload(call.url, uploads or {})
         if call.public:
@@ -196,7 +227,7 @@ class Engine:
                 f"the upstream names an address that is not its own: "
                 f"{urlsplit(url).hostname}"
             )
-        ready = account.provider.authorize(
+        signed = account.provider.authorize(
             Call(
                 call.method,
                 url,
@@ -212,7 +243,9 @@ class Engine:
         # A kept connection may be closed by the other side just when a call is
         # written to it. A lost poll costs nothing; a paid call gets a fresh one.
         session = self._fresh if call.paid else self._kept
-        return await self._exchange(session, ready, account.url_of(ready), timeout_s)
+        return await self._exchange(
+            session, signed, account.url_of(signed), timeout_s, ready
+        )
 
     async def download(
         self,
@@ -287,6 +320,7 @@ class Engine:
             "headers": {"User-Agent": USER_AGENT},
             "trust_env": False,
             "requote_redirect_url": False,
+            "request_class": _Request,
         }
         self._kept = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30), **common
@@ -322,8 +356,15 @@ class Engine:
         return URL(parsed.url, encoded=True)
 
     async def _exchange(
-        self, session: aiohttp.ClientSession, call: Call, url: str, timeout_s: float
+        self,
+        session: aiohttp.ClientSession,
+        call: Call,
+        url: str,
+        timeout_s: float,
+        ready: Ready | None,
     ) -> Reply:
+        departure = None if ready is None else _Departure(ready)
+        token = _departure.set(departure)
         try:
             async with session.request(
                 call.method,
@@ -348,7 +389,11 @@ class Engine:
                 f"the channel's address or key cannot be sent: {_name(error)}"
             ) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if departure is not None and not departure.left:
+                raise errors.NotSent(f"it did not leave: {_name(error)}") from error
             raise errors.AnswerLost(f"no whole answer: {_name(error)}") from error
+        finally:
+            _departure.reset(token)
 
     async def _read_upload(self, url: str, uploads: Mapping[str, Upload]) -> Reply:
         upload = uploads.get(url)

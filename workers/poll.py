@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,7 +40,7 @@ from workers.artifacts import Item
 from workers.batch import Job, Leave, Taken
 from workers.http import Account
 from workers.runtime import WorkerRuntime
-from workers.submit import POISON_CLAIMS
+from workers.submit import ABSENT_AFTER_S, POISON_CLAIMS
 from workers.verdicts import Blame
 
 logger = logging.getLogger(__name__)
@@ -58,7 +57,7 @@ CALL_FRESH_MS = 5000
 class Look:
     """What one look brought: a snapshot and, of a finished job, its outputs.
 
-    `absent` means that the upstream surely never got the submission; `silent` that it
+    `absent` means that the upstream has not got the submission; `silent` that it
     was not asked, because nothing can be learned; `called_off` that the task was
     cancelled, and the upstream told so where it can be.
     """
@@ -100,7 +99,9 @@ def claim(
                 _end(poison, claimed, Event.FAIL, "poison", text)
         poison.write(tx)
         sound = [c for c in claims if c.claim_count < POISON_CLAIMS]
-        free = rates.spread_looks(tx, sound, rt.channels(), rt.providers)
+        free = rates.spread_looks(
+            tx, rt.database_clock, sound, rt.channels(), rt.providers
+        )
     return Taken(free, more=len(claims) == limit)
 
 
@@ -124,7 +125,7 @@ async def look(
     except errors.Unavailable as error:
         return Look(error=error)
     if claimed.starts_at:
-        await asyncio.sleep(claimed.starts_at - time.monotonic())
+        await rates.set_out(claimed.starts_at)
     if claimed.cancelling:
         return await _call_off(rt, account, claimed)
     if claimed.found is not None:
@@ -156,7 +157,9 @@ async def _call_off(
     if provider.cancel is not None and claimed.remote_id:
         remote = Remote(claimed.remote_id, claimed.remote or {})
         try:
-            await drive_async(provider.cancel(remote), _sender(rt, account))
+            await drive_async(
+                provider.cancel(remote), _sender(rt, account, claimed.starts_at)
+            )
         except errors.ProviderError as error:
             return Look(error=error, called_off=True)
     return Look(called_off=True)
@@ -174,7 +177,7 @@ class Many:
             tuple[str, str], list[tuple[Remote, asyncio.Future[Snapshot]]]
         ] = {}
 
-    async def ask(self, account: Account, remote: Remote) -> Snapshot:
+    async def ask(self, account: Account, remote: Remote, starts_at: float) -> Snapshot:
         """This job's part of a common answer; raises what the common call raised."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Snapshot] = loop.create_future()
@@ -182,16 +185,20 @@ class Many:
         waiting.append((remote, answer))
         if len(waiting) == 1:
             loop.call_soon(
-                lambda: loop.create_task(self._flush(account)),
+                lambda: loop.create_task(self._flush(account, starts_at)),
             )
         return await answer
 
-    async def _flush(self, account: Account) -> None:
+    async def _flush(self, account: Account, starts_at: float) -> None:
         waiting = self._waiting.pop((account.channel.id, account.key.id))
         size = account.provider.poll_many_limit
         await asyncio.gather(
             *(
-                self._ask_together(account, waiting[start : start + size])
+                self._ask_together(
+                    account,
+                    waiting[start : start + size],
+                    0.0 if start else starts_at,
+                )
                 for start in range(0, len(waiting), size)
             )
         )
@@ -200,12 +207,13 @@ class Many:
         self,
         account: Account,
         asked: Sequence[tuple[Remote, asyncio.Future[Snapshot]]],
+        starts_at: float,
     ) -> None:
         try:
             assert account.provider.poll_many is not None
             found: Mapping[str, Snapshot] = await drive_async(
                 account.provider.poll_many([remote for remote, _ in asked]),
-                _sender(self._rt, account),
+                _sender(self._rt, account, starts_at),
             )
         except Exception as error:
             for _, answer in asked:
@@ -230,18 +238,35 @@ async def _ask(
             return Look(silent=True)
         found = await drive_async(
             provider.find(await _request_for(rt, account, claimed)),
-            _sender(rt, account),
+            _sender(rt, account, claimed.starts_at),
         )
         return found or Look(absent=True)
     remote = Remote(claimed.remote_id or "", claimed.remote or {})
     if provider.poll_many is not None:
-        return await many.ask(account, remote)
-    return await drive_async(provider.poll(remote), _sender(rt, account))
+        return await many.ask(account, remote, claimed.starts_at)
+    return await drive_async(
+        provider.poll(remote), _sender(rt, account, claimed.starts_at)
+    )
 
 
-def _sender(rt: WorkerRuntime, account: Account) -> Callable[[Call], Awaitable[Reply]]:
+def _sender(
+    rt: WorkerRuntime, account: Account, starts_at: float
+) -> Callable[[Call], Awaitable[Reply]]:
+    """Sends the calls of one look; each takes a place of its own, the first its own."""
+    free = [starts_at]
+    limited = rates.rates_of("polls", account.channel, account.key.id)
+
+    async def depart() -> None:
+        place = free.pop() if free else 0.0
+        await rates.wait_for_place(rt, "polls", account.channel, account.key.id, place)
+
     async def send(call: Call) -> Reply:
-        return await rt.engine.send(call, account, timeout_s=rt.settings.poll_timeout_s)
+        return await rt.engine.send(
+            call,
+            account,
+            timeout_s=rt.settings.poll_timeout_s,
+            ready=depart if limited else None,
+        )
 
     return send
 
@@ -328,10 +353,10 @@ def _record_one(
         text = str(seen.error) if seen.error else ""
         written.end(claimed, "cancelled", text)
         return False
-    if seen.absent:
+    if seen.absent and _may_arrive_s(claimed) <= 0:
         _return_absent(written, claimed)
         return False
-    if seen.error is not None or seen.silent:
+    if seen.error is not None or seen.silent or seen.absent:
         return _record_nothing(rt, written, claimed, seen, late=late)
     snapshot = seen.snapshot
     assert snapshot is not None
@@ -408,6 +433,10 @@ def _record_nothing(
         text = f"the upstream could not be asked any more: {error}"
         _end(written, claimed, Event.FAIL, Reason.UPSTREAM_TIMEOUT.value, text)
         return False
+    if seen.absent:
+        wait_s = _may_arrive_s(claimed)
+        written.looks.append(NextLook(claim=claimed, due_in_s=wait_s))
+        return True
     if seen.silent or error is None:
         wait_s = (claimed.deadline_at - claimed.claimed_at) / 1000
         written.looks.append(NextLook(claim=claimed, due_in_s=wait_s))
@@ -498,6 +527,11 @@ def _end(
 ) -> None:
     step = Step(claimed.task_id, event, error_code=code, error=text)
     written.end_with(claimed, code[:20], text, step)
+
+
+def _may_arrive_s(claimed: SubmissionClaim) -> float:
+    """Seconds in which a paid call that the upstream has not got may still reach it."""
+    return ABSENT_AFTER_S - (claimed.claimed_at - claimed.sent_at) / 1000
 
 
 def _return_absent(written: Written, claimed: SubmissionClaim) -> None:

@@ -1,11 +1,13 @@
 """Keep channels within their limits: places in flight, and calls a second.
 
 The store keeps the counts, so they hold for all workers together. Work over a limit
-goes back in order and counts as no try and no look.
+goes back in order and counts as no try and no look. A call that missed its place takes
+a new one: it would crowd with those whose places come next.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,11 +17,17 @@ from app.store.channels import Channel, ChannelKey
 from app.store.due import SubmissionClaim
 from app.store.session import Transaction
 from providers.types import Provider
+from workers.clocks import DatabaseClock
+from workers.runtime import WorkerRuntime
 
 # Places are reserved so far ahead; a claim waits for its place in the engine.
 AHEAD_S = 1.0
-# From the claim to the call: places must not slip into each other.
+# From the claim to the call; the same for all, so that it keeps them apart.
 HANDLING_S = 0.05
+# A call that is so late has missed its place; gates leave room for that.
+TOLERANCE_S = 0.015
+# To connect takes time: calls set out before their place begins.
+SET_OUT_S = 0.2
 WAIT_LONGEST_S = 30.0
 
 SUBMIT_LIMITS = (
@@ -38,6 +46,7 @@ class Admission:
     """
 
     tx: Transaction
+    clock: DatabaseClock
     full: set[str] = field(default_factory=set)
     waits_s: dict[str, float] = field(default_factory=dict)
     _live: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -67,31 +76,70 @@ class Admission:
             if limit is not None and live.get(row_id, 0) >= limit:
                 self._refuse(row_id, AHEAD_S)
                 return None
-        starts_s = 0.0
-        for row_id, per_s in (
-            (channel.id, limits.get("submits_per_s")),
-            (key.id, limits.get("key_submits_per_s")),
-        ):
-            if per_s is None:
-                continue
-            places = gates.reserve(
-                self.tx, f"submits:{row_id}", per_s=per_s, wanted=1, within_s=AHEAD_S
-            )
-            if not places.starts_s:
-                self._refuse(row_id, places.next_s)
+        starts_at = 0.0
+        if rates := rates_of("submits", channel, key.id):
+            place = gates.reserve_in_all(self.tx, rates, within_s=AHEAD_S)
+            for name, wait_s in place.busy_s.items():
+                self._refuse(name.removeprefix("submits:"), wait_s)
+            if place.start_s is None:
                 return None
-            starts_s = max(starts_s, places.starts_s[0])
+            starts_at = self.clock.monotonic(place.read, place.start_s) + HANDLING_S
         for row_id in (channel.id, key.id):
             live[row_id] = live.get(row_id, 0) + 1
-        return time.monotonic() + starts_s + HANDLING_S
+        return starts_at
 
     def _refuse(self, row_id: str, wait_s: float) -> None:
         self.full.add(row_id)
         self.waits_s[row_id] = wait_s
 
 
+def rates_of(kind: str, channel: Channel, key_id: str) -> dict[str, float]:
+    """The gates of a channel and one of its keys that calls of this kind pass.
+
+    `kind` is `submits` or `polls`.
+    """
+    limits = {
+        channel.id: channel.limits.get(f"{kind}_per_s"),
+        key_id: channel.limits.get(f"key_{kind}_per_s"),
+    }
+    return {f"{kind}:{row_id}": per_s for row_id, per_s in limits.items() if per_s}
+
+
+async def set_out(starts_at: float) -> None:
+    """Wait until it is time to connect for a call that leaves at `starts_at`."""
+    await asyncio.sleep(starts_at - SET_OUT_S - time.monotonic())
+
+
+async def wait_for_place(
+    rt: WorkerRuntime, kind: str, channel: Channel, key_id: str, starts_at: float
+) -> None:
+    """Return when the call may be written: in its place, or in a new one if late."""
+    rates = rates_of(kind, channel, key_id)
+    if not rates:
+        return
+    ahead_s = 0.0
+    while True:
+        await asyncio.sleep(starts_at - time.monotonic())
+        if time.monotonic() - starts_at <= TOLERANCE_S:
+            return
+        starts_at = await rt.engine.in_thread(_take_place, rt, kind, rates, ahead_s)
+        ahead_s = min(2 * ahead_s + HANDLING_S, AHEAD_S)
+
+
+def _take_place(
+    rt: WorkerRuntime, kind: str, rates: Mapping[str, float], ahead_s: float
+) -> float:
+    """When a new place begins, as monotonic time; `ahead_s` or more from now."""
+    with rt.transaction() as tx:
+        gates.hold(tx, kind)  # first, as claims do
+        place = gates.reserve_in_all(tx, rates, after_s=ahead_s)
+    assert place.start_s is not None
+    return rt.database_clock.monotonic(place.read, place.start_s) + HANDLING_S
+
+
 def spread_looks(
     tx: Transaction,
+    clock: DatabaseClock,
     claims: Sequence[SubmissionClaim],
     channels: Mapping[str, Channel],
     providers: Mapping[str, Provider],
@@ -123,10 +171,11 @@ def spread_looks(
             wanted=-(-len(members) // together),
             within_s=AHEAD_S,
         )
+        now = clock.monotonic(places.read, 0.0)
         for n, claim in enumerate(members):
             place = n // together
             if place < len(places.starts_s):
-                start = places.starts_s[place]
+                start = now + places.starts_s[place] + HANDLING_S
                 starts[claim.id] = max(starts.get(claim.id, 0.0), start)
             else:
                 behind = (place - len(places.starts_s)) / per_s
@@ -135,9 +184,8 @@ def spread_looks(
     by_id = {claim.id: claim for members in groups.values() for claim in members}
     late = [by_id[claim_id] for claim_id in waits]
     submissions.put_back(tx, late, list(waits.values()))
-    now = time.monotonic() + HANDLING_S
     return free + [
-        replace(by_id[claim_id], starts_at=now + start)
+        replace(by_id[claim_id], starts_at=start)
         for claim_id, start in starts.items()
         if claim_id not in waits
     ]

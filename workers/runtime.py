@@ -18,6 +18,7 @@ from app.store.channels import Channel
 from app.store.session import Transaction
 from providers.errors import Unavailable
 from providers.types import Model, Provider
+from workers.clocks import DatabaseClock, uptime_s
 from workers.durations import Durations
 from workers.http import Account, Engine
 
@@ -36,6 +37,8 @@ class WorkerRuntime:
     engine: Engine
     providers: Mapping[str, Provider] = field(default_factory=dict)
     chance: Callable[[], float] = random.random
+    uptime: Callable[[], float] = uptime_s
+    database_clock: DatabaseClock = field(default_factory=DatabaseClock)
     durations: Durations = field(init=False)
     # Of each job that this process does: claims once more if it runs and has room.
     look_again: dict[Bell, Callable[[], bool]] = field(default_factory=dict)

@@ -7,9 +7,7 @@ that tell the next one how far it got.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,7 +33,7 @@ from providers.types import (
     Remote,
     Snapshot,
 )
-from workers import artifacts, health, schedules, verdicts
+from workers import artifacts, health, rates, schedules, verdicts
 from workers.artifacts import Item
 from workers.batch import Job, Leave, Taken
 from workers.rates import Admission
@@ -50,6 +48,12 @@ POISON_CLAIMS = 5
 UNREACHABLE_TRIES = 12
 WAIT_LONGEST_S = 24 * 3600
 FIND_AFTER_S = 3.0
+# A paid call is written so soon after `leaving` noted it, or not at all: a worker that
+# froze in between would send it when others have long decided what became of it.
+SEND_WITHIN_S = 15.0
+# Only after so long does "the upstream has no such job" mean that it never gets it: the
+# call may still be written, and then it is on its way.
+ABSENT_AFTER_S = SEND_WITHIN_S + 10.0
 REFUSED_BY_CHANNEL = frozenset({"refused_channel", "refused_model"})
 REFUSED_BY_KEY = frozenset({"refused_key", "refused_quota"})
 BUSY = frozenset({"rate_limited", "not_sent"})
@@ -118,7 +122,7 @@ def claim(rt: WorkerRuntime, limit: int, full: Collection[str]) -> Taken[Handing
     load = rt.load()
     handings = []
     with rt.transaction() as tx:
-        admission = Admission(tx, set(full))
+        admission = Admission(tx, rt.database_clock, set(full))
         planned = Planned()
         claims = due.claim_tasks(tx, limit=limit, lease_s=rt.settings.lease_s)
         if not claims:
@@ -174,14 +178,24 @@ async def hand_over(rt: WorkerRuntime, handing: Handing, leave: Leave) -> Handed
     """Run the provider's submit flow; its one paid call leaves only after `leave`."""
     offer = handing.offer
     account = rt.engine.account(offer.channel, handing.key, offer.provider)
-    await asyncio.sleep(handing.starts_at - time.monotonic())
+    await rates.set_out(handing.starts_at)
     paid = False
+    set_out_at = 0.0
+
+    async def depart() -> None:
+        """Let the paid call be written, unless it is too late for that."""
+        await rates.wait_for_place(
+            rt, "submits", offer.channel, handing.key.id, handing.starts_at
+        )
+        if rt.uptime() - set_out_at > SEND_WITHIN_S:
+            raise errors.HeldUp("the worker was held up before the call left")
 
     async def send(call: Call) -> Reply:
-        nonlocal paid
+        nonlocal paid, set_out_at
         if call.paid:
             if paid:
                 raise errors.OutcomeUnknown("the provider asked to pay a second time")
+            set_out_at = rt.uptime()  # before the store notes its own time
             if not await leave():
                 raise _RightLost
             paid = True
@@ -190,6 +204,7 @@ async def hand_over(rt: WorkerRuntime, handing: Handing, leave: Leave) -> Handed
             account,
             timeout_s=rt.settings.submit_timeout_s,
             uploads=handing.uploads,
+            ready=depart if call.paid else None,
         )
 
     try:
@@ -523,7 +538,7 @@ def _rule(
         return
     state = (
         SubmissionState.NOT_SENT
-        if ruling is verdicts.NOT_SENT
+        if ruling.verdict == verdicts.NOT_SENT.verdict
         else SubmissionState.REFUSED
     )
     if not submissions.refuse(

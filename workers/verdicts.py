@@ -52,6 +52,8 @@ class AtPoll:
 REJECTED = AtSubmit("refused_request", Next.FAIL, "invalid_request")
 UNKNOWN = AtSubmit("unknown", Next.RESOLVE, "upstream_outcome_unknown", Blame.COUNTED)
 NOT_SENT = AtSubmit("not_sent", Next.LATER, "upstream_unreachable", Blame.COUNTED)
+# This process stood still: no channel is to blame.
+HELD_UP = AtSubmit("not_sent", Next.LATER, "upstream_unreachable")
 
 SUBMIT_RULINGS: dict[type[errors.ProviderError], AtSubmit] = {
     errors.Rejected: REJECTED,
@@ -66,6 +68,7 @@ SUBMIT_RULINGS: dict[type[errors.ProviderError], AtSubmit] = {
     errors.NotFound: AtSubmit("refused_model", Next.ELSEWHERE),
     errors.RateLimited: AtSubmit("rate_limited", Next.LATER, "upstream_rate_limited"),
     errors.NotSent: NOT_SENT,
+    errors.HeldUp: HELD_UP,
     errors.Unavailable: UNKNOWN,
     errors.OutcomeUnknown: UNKNOWN,
     errors.UnexpectedReply: UNKNOWN,

@@ -56,7 +56,8 @@ class Watch:
             if bell is Bell.SWEEP:
                 if now - self._swept_at >= SWEEP_EVERY_S:
                     self._swept_at = now
-                    self._rt.base.ring(bell)
+                    # Not rung: workers take turns anyway, whatever the broker does.
+                    self._work(bell)
                 continue
             with self._rt.base.reading() as tx:
                 waits = due.is_anything_due(tx, TABLES[bell])
@@ -72,10 +73,17 @@ class Watch:
 
     def _work(self, bell: Bell) -> None:
         """Do the job here; when it runs already it just looks again."""
-        logger.debug("work stays due: doing it without a ring", extra={"bell": bell})
+        logger.debug("doing it without a ring", extra={"bell": bell})
         threading.Thread(
-            target=self._jobs[bell], name=f"{bell.value}-unrung", daemon=True
+            target=self._do, args=(bell,), name=f"{bell.value}-unrung", daemon=True
         ).start()
+
+    def _do(self, bell: Bell) -> None:
+        try:
+            self._jobs[bell]()
+        except Exception:
+            # The rows stay due, and the next look comes.
+            logger.exception("a job failed", extra={"job": bell.value})
 
     def _run(self) -> None:
         while not self._stopped.wait(LOOK_EVERY_S):

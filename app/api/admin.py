@@ -103,8 +103,13 @@ def assume_lost(task_id: str) -> Response:
 def adopt(task_id: str) -> Response:
     """Follow a job that was found at the upstream."""
     check_task_id(task_id)
-    remote_id = _read_body(AdoptSchema())["remote_id"]
-    return success(operations.adopt(g.rt, task_id, remote_id, g.web.providers), {})
+    job = _read_body(AdoptSchema())
+    return success(
+        operations.adopt(
+            g.rt, task_id, job["remote_id"], g.web.providers, job.get("links")
+        ),
+        {},
+    )
 
 
 @bp.get("/admin/unknown")
@@ -201,8 +206,10 @@ def change_key(name: str) -> Response:
 @needs(Scope.ADMIN)
 def top_up(name: str) -> Response:
     """Add to a key's balance."""
-    amount = _read_body(TopUpSchema())["amount"]
-    return success(operations.top_up(g.rt, name, amount), {})
+    told = _read_body(TopUpSchema())
+    return success(
+        operations.top_up(g.rt, name, told["amount"], told.get("reference")), {}
+    )
 
 
 @bp.get("/admin/prices")

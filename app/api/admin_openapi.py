@@ -282,7 +282,12 @@ def paths(plugin: MarshmallowPlugin, responses: Responses) -> dict[str, Describe
             **named,
         ),
         "/admin/keys/{name}/topup": post(
-            "topUp", "Add to a key's balance", "Key", [404], body=TopUpSchema(), **named
+            "topUp",
+            "Add to a key's balance",
+            "Key",
+            [404, 409],
+            body=TopUpSchema(),
+            **named,
         ),
         "/admin/prices": get("listPrices", "List the prices", "PriceList")
         | post("setPrice", "Set a price", "Price", [404], body=PriceSchema()),

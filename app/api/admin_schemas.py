@@ -68,6 +68,15 @@ class AdoptSchema(StrictSchema):
         description="The upstream's id of the job.",
         example="job-7",
     )
+    links = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        error_messages={"invalid": "must be an object"},
+        metadata={
+            "description": "What the provider needs beside the id, as texts by its "
+            "own names."
+        },
+    )
 
 
 class PauseSchema(StrictSchema):
@@ -104,6 +113,11 @@ class TopUpSchema(StrictSchema):
         required=True,
         description=f"{AMOUNT} A negative one is taken off.",
         example="25.00",
+    )
+    reference = Text(
+        operations.MAX_REFERENCE,
+        description="Your own name for it: the same one counts once.",
+        example="invoice-7",
     )
 
 

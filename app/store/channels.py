@@ -205,8 +205,13 @@ def remove(tx: Connection, channel: Channel) -> None:
         channel.id,
         enabled=False,
         removed_at=db_now(),
-        name=f"{channel.name[:60]} (removed {channel.id[-8:]})",
+        name=name_when_removed(channel.name, channel.id),
     )
+
+
+def name_when_removed(name: str, channel_id: str) -> str:
+    """What a channel is called once it is removed: its name may be taken again."""
+    return f"{name[:60]} (removed {channel_id[-8:]})"
 
 
 def pause(tx: Connection, channel_id: str, pause_s: float, reason: str) -> None:

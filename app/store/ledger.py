@@ -17,8 +17,9 @@ from typing import Any
 from sqlalchemy import Connection, case, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.errors import PaymentRequired
+from app.errors import Conflict, PaymentRequired
 from app.lifecycle import OPEN
+from app.store.channels import name_when_removed
 from app.store.models import (
     MONEY_PARTS,
     artifacts,
@@ -104,16 +105,34 @@ def list_prices(tx: Connection, model: str | None = None) -> list[Price]:
     ]
 
 
-def top_up(tx: Connection, client_id: str, amount: Decimal) -> Decimal:
+def top_up(
+    tx: Connection, client_id: str, amount: Decimal, reference: str | None = None
+) -> Decimal:
     """Add to a client's balance, or take off it; gives the new balance.
 
     The first one makes the client a paying one: what its open tasks hold is taken off
-    then, because it is given back when they end.
+    then, because it is given back when they end. One with a `reference` that this
+    client's account has already counts for nothing; raises `Conflict` when that was
+    another amount.
     """
-    # Locked first, so that the sum sees every hold that was made before.
+    # Locked first, so that the sum sees every hold that was made before, and the same
+    # top-up sent twice at once sees itself.
     before = tx.execute(
         select(clients.c.balance).where(clients.c.id == client_id).with_for_update()
     ).scalar_one()
+    if reference is not None:
+        earlier = tx.execute(
+            select(entries.c.amount).where(
+                entries.c.client_id == client_id, entries.c.reference == reference
+            )
+        ).scalar_one_or_none()
+        if earlier is not None and earlier != amount:
+            raise Conflict(
+                f"the top-up {reference!r} was one of {earlier.normalize():f}",
+                code="reference_used",
+            )
+        if earlier is not None:
+            return Decimal(before)
     if before is None:
         held = select(func.sum(tasks.c.held)).where(
             tasks.c.client_id == client_id,
@@ -126,7 +145,7 @@ def top_up(tx: Connection, client_id: str, amount: Decimal) -> Decimal:
         .values(balance=before + amount)
         .returning(clients.c.balance)
     ).scalar_one()
-    _enter(tx, client_id, Kind.TOPUP, amount)
+    _enter(tx, client_id, Kind.TOPUP, amount, reference=reference)
     return Decimal(balance)
 
 
@@ -213,8 +232,8 @@ def settle(tx: Connection, task_id: str, client_id: str, held: Decimal) -> None:
     """A task succeeded: charge what it made, at most what was held."""
     # The channel that made it, which need not be the last one that was asked.
     made_it = case((submissions.c.verdict == "succeeded", 1), else_=0)
-    model, name = tx.execute(
-        select(tasks.c.model, channels.c.name)
+    model, channel_id, name = tx.execute(
+        select(tasks.c.model, channels.c.id, channels.c.name)
         .join(submissions, submissions.c.task_id == tasks.c.id, isouter=True)
         .join(channels, channels.c.id == submissions.c.channel_id, isouter=True)
         .where(tasks.c.id == task_id)
@@ -223,7 +242,13 @@ def settle(tx: Connection, task_id: str, client_id: str, held: Decimal) -> None:
     ).one()
     channel = name or EVERY_CHANNEL
     known = {price.channel: price for price in list_prices(tx, model)}
-    price = known.get(channel) or known.get(EVERY_CHANNEL)
+    # One that was removed meanwhile has the price that its name had.
+    once = (
+        price
+        for price in known.values()
+        if channel_id and name_when_removed(price.channel, channel_id) == channel
+    )
+    price = known.get(channel) or next(once, None) or known.get(EVERY_CHANNEL)
     if price is None:  # it was taken away meanwhile: what was held is what was told
         charged, quantity = held, None
     else:

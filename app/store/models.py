@@ -427,8 +427,17 @@ entries = Table(
     Column("model", String(200)),
     Column("channel", String(100)),
     Column("quantity", Money),
+    Column("reference", String(100)),  # of a top-up: the same one counts once
     Column("created_at", BigInteger, nullable=False),
     Index("ix_entries_client_id_created_at", "client_id", "created_at"),
+    Index(
+        "ix_entries_client_id_reference",
+        "client_id",
+        "reference",
+        unique=True,
+        postgresql_where=text("reference IS NOT NULL"),
+        sqlite_where=text("reference IS NOT NULL"),
+    ),
     Index("ix_entries_task_id", "task_id"),
 )
 

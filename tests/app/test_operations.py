@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app import operations
+from app import accounts, operations
 from app.accounts import WrongAccount
 from app.bells import Bell
 from app.errors import (
@@ -26,6 +26,8 @@ from app.store import ledger
 from app.store.ids import new_task_id
 from app.store.operator_views import Filter
 from providers import errors
+from providers.flow import Flow
+from providers.types import Remote, Snapshot
 from tests.workers.bench import LUMEN, START, Bench, bench, ok, refused
 from workers import deliver
 from workers.http import Answer
@@ -313,6 +315,41 @@ def test_a_job_adopted_before_it_was_sent_again_is_not_paid_twice(
     assert bench.engine.paid == ["main"]
 
 
+def test_a_job_is_adopted_with_the_links_that_its_provider_needs(
+    bench: Bench,
+) -> None:
+    asked: list[Remote] = []
+
+    def look(remote: Remote) -> Flow[Snapshot]:
+        asked.append(remote)
+        return (yield from LUMEN.poll(remote))
+
+    task_id = a_parked_task(bench)
+    bench.providers["lumen"] = replace(LUMEN, poll=look)
+    links = {"status_url": "https://api.lumen.example/v2/jobs/job-7"}
+    operations.adopt(bench.base, task_id, "job-7", bench.providers, links)
+    bench.look(ok(id="job-7", phase="running"))
+    assert asked == [Remote("job-7", links)]
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        {"": "x"},
+        {"a": ""},
+        {"a": "x" * 2001},
+        {"a" * 61: "x"},
+        {"a": "b\nc"},
+        {str(n): "x" for n in range(11)},
+    ],
+)
+def test_a_link_that_no_upstream_gives_is_refused(
+    bench: Bench, links: dict[str, str]
+) -> None:
+    with pytest.raises(InvalidRequest, match="links must"):
+        operations.adopt(bench.base, NO_TASK, "job-7", bench.providers, links)
+
+
 @pytest.mark.parametrize("remote_id", ["", "x" * 301, "a\nb"])
 def test_an_id_that_no_upstream_gives_is_refused(bench: Bench, remote_id: str) -> None:
     with pytest.raises(InvalidRequest, match="remote_id must be"):
@@ -515,6 +552,32 @@ def test_topups_are_exact(bench: Bench) -> None:
     told = operations.top_up(bench.base, "client", "-0.00000001")
 
     assert told["balance"] == "0.3"
+
+
+def test_the_same_topup_sent_twice_counts_once(bench: Bench) -> None:
+    operations.top_up(bench.base, "client", "5", "invoice-7")
+    told = operations.top_up(bench.base, "client", "5.00", "invoice-7")
+    assert told["balance"] == "5"
+    assert operations.top_up(bench.base, "client", "5", "invoice-8")["balance"] == "10"
+    with bench.base.transaction() as tx:
+        accounts.create_key(bench.base, tx, "another")
+    assert operations.top_up(bench.base, "another", "5", "invoice-7")["balance"] == "5"
+
+
+def test_a_reference_stands_for_one_amount(bench: Bench) -> None:
+    operations.top_up(bench.base, "client", "5", "invoice-7")
+    with pytest.raises(Conflict, match="was one of 5"):
+        operations.top_up(bench.base, "client", "6", "invoice-7")
+    (key,) = operations.list_keys(bench.base)
+    assert key["balance"] == "5"
+
+
+@pytest.mark.parametrize("reference", ["", "x" * 101, "a\nb"])
+def test_a_reference_that_nobody_could_read_is_refused(
+    bench: Bench, reference: str
+) -> None:
+    with pytest.raises(InvalidRequest, match="reference must be"):
+        operations.top_up(bench.base, "client", "5", reference)
 
 
 def test_amounts_have_no_exponents(bench: Bench) -> None:

@@ -119,7 +119,12 @@ def test_an_unknown_outcome_is_assumed_lost(
 def test_a_job_is_adopted(cli: CommandLine) -> None:
     task_id = a_task(cli, "unknown")
 
-    shown = cli.json("unknown", "adopt", task_id, "job-7")
+    unnamed = cli("unknown", "adopt", task_id, "job-7", "--link", "status_url")
+    assert (unnamed.exit_code, "NAME=VALUE" in unnamed.output) == (2, True)
+    shown = cli.json(
+        *("unknown", "adopt", task_id, "job-7"),
+        *("--link", "status_url=https://up.example/?a=b", "--link", "x=y"),
+    )
 
     (submission,) = shown["submissions"]
     assert submission["state"] == SubmissionState.ACCEPTED

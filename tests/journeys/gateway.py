@@ -148,12 +148,12 @@ class Gateway:
     processes: list[Process] = field(default_factory=list)
     session: requests.Session = field(default_factory=requests.Session)
 
-    def start(self, name: str, *arguments: str, **env: str) -> Process:
-        """Start one process of the gateway."""
+    def start(self, name: str, *arguments: str, first: str = "", **env: str) -> Process:
+        """Start one process of the gateway; `first` is code that it runs before."""
         log = self.folder / f"{name}-{len(self.processes)}.log"
         with log.open("wb") as output:
             popen = subprocess.Popen(
-                [*COMMAND, *arguments],
+                [*COMMAND[:2], first + COMMAND[2], *arguments],
                 cwd=ROOT,
                 env={**self.env, **env},
                 stdout=output,
@@ -177,8 +177,10 @@ class Gateway:
         assert done.exit_code == 0, (done.stderr, done.exception)
         return json.loads(done.stdout)
 
-    def worker(self, queues: str = "submit,poll,deliver,sweep", **env: str) -> Process:
-        return self.start("worker", "worker", "--queues", queues, **env)
+    def worker(
+        self, queues: str = "submit,poll,deliver,sweep", first: str = "", **env: str
+    ) -> Process:
+        return self.start("worker", "worker", "--queues", queues, first=first, **env)
 
     def post(self, *, files: Any = None, **fields: Any) -> str:
         """Send a task; gives its id."""
@@ -234,6 +236,15 @@ class Gateway:
             timeout=10,
         )
         return int(reply.json()["calls"][provider].get(kind, 0))
+    def polls(self, provider: str) -> list[float]:
+        """When the sandbox was asked for a job's state, in unix seconds."""
+        reply = requests.get(
+            f"{self.sandbox_url}/_sandbox/ledger",
+            params={"provider": provider, "moments": "poll"},
+            timeout=10,
+        )
+        found: list[float] = reply.json()["moments"][provider]
+        return found
 
     def logs(self) -> str:
         """The last lines of every log."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.journeys.gateway import Gateway, distributed
+from tests.journeys.gateway import ROOT, USUAL, Gateway, distributed
 from tests.services import fresh_postgres, fresh_redis
 
 FAULTS = ("hang", "reset", "500", "502", "cut", "html", "no id")
@@ -16,6 +16,16 @@ PROVIDERS = {
     "none": ("wanx2.1-t2i-turbo", "failed"),
     "find": ("kling-v2-6", "succeeded"),
     "callback": ("fal-ai/flux/dev", "succeeded"),
+    "key": ("mothlight-still", "succeeded"),
+}
+BAITED = ("dashscope", "kling-legacy", "fal", "mothlight")
+# Described by a file: it bills one idempotency key once.
+MOTHLIGHT = {
+    "name": "mothlight",
+    "provider": "mothlight",
+    "sandbox_path": "/mothlight/v1",
+    "secret": "id:secret",
+    "limits": {"poll_spacing_s": 0},
 }
 
 
@@ -29,10 +39,12 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
             database_url=database_url,
             broker_url=broker_url,
             GENRELAY_SUBMIT_TIMEOUT_S="3",
+            channels=[*USUAL, MOTHLIGHT],
             GENRELAY_DEADLINE_S="18",
+            GENRELAY_PROVIDERS=str(ROOT / "deploy" / "providers"),
         ) as made,
     ):
-        for provider in ("dashscope", "kling-legacy", "fal"):
+        for provider in BAITED:
             made.run(
                 *("channels", "add", f"bait-{provider}", "--provider", provider),
                 *("--base-url", base_url(made, provider), "--secret", "bait:bait"),
@@ -51,7 +63,9 @@ def test_every_lost_answer_costs_one_submit(gateway: Gateway) -> None:
     posted = {}
     for way, (model, _) in PROVIDERS.items():
         for fault in FAULTS:
-            prompt = f"{way} after {fault.replace(' ', '-')} [{fault}] [slow 4s]"
+            # Under a key the same call is made again: its answer comes then.
+            tag = f"{fault} twice" if way == "key" else fault
+            prompt = f"{way} after {fault.replace(' ', '-')} [{tag}] [slow 4s]"
             posted[way, fault] = gateway.post(model=model, prompt=prompt), prompt
     wrong = {}
     for (way, fault), (task_id, prompt) in posted.items():

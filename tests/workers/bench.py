@@ -49,7 +49,7 @@ from providers.types import (
 from tests.app.store.stores import sqlite_url, unsafe
 from workers import deliver, poll, submit
 from workers.deliver import Post, Tried
-from workers.http import Account, Answer, Downloaded, DownloadFailed
+from workers.http import Account, Answer, Downloaded, DownloadFailed, Ready
 from workers.poll import Look, Many
 from workers.runtime import WorkerRuntime
 from workers.submit import Handed, Handing
@@ -173,7 +173,10 @@ class FakeEngine:
         *,
         timeout_s: float,
         uploads: Mapping[str, Upload] | None = None,
+        ready: Ready | None = None,
     ) -> Reply:
+        if ready is not None:
+            await ready()
         self.calls.append((account.channel.name, call))
         reply = self.replies.pop(0)
         if isinstance(reply, errors.ProviderError):
@@ -260,6 +263,7 @@ class Bench:
             self.engine,  # type: ignore[arg-type]
             providers=self.providers,
             chance=lambda: 0.0,
+            uptime=lambda: self.clock,
         )
         with self.base.transaction() as tx:
             self.client = accounts.create_key(self.base, tx, "client")

@@ -76,6 +76,7 @@ class Site:
     tls: ssl.SSLContext | None = None
     asked: list[Asked] = field(default_factory=list)
     connections: int = 0
+    accepted: threading.Event = field(default_factory=threading.Event)
     port: int = 0
 
     @property
@@ -88,6 +89,7 @@ class Site:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self.connections += 1
+        self.accepted.set()
         number = self.connections
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,8 @@ from app.store.ids import new_task_id
 from app.store.tasks import NewTask
 from providers import errors
 from providers.flow import Reply
-from tests.workers.bench import LUMEN, Bench, bench, ok, refused
+from tests.workers.bench import LUMEN, Bench, bench, granted, ok, refused
+from workers import poll
 
 __all__ = ["bench"]
 
@@ -254,6 +256,41 @@ def test_submits_leave_no_faster_than_the_rate(bench: Bench) -> None:
     starts = sorted(handing.starts_at for handing in bench.claim(20))
     assert 5 <= len(starts) <= 6
     assert min(b - a for a, b in itertools.pairwise(starts)) >= 0.2
+
+
+def test_submit_that_missed_its_place_takes_a_new_one(bench: Bench) -> None:
+    bench.a_channel(limits={"submits_per_s": 4})
+    for _ in range(2):
+        bench.a_task()
+    late, next_one = bench.claim(2)
+    late = replace(late, starts_at=time.monotonic() - 1)
+    bench.script(ok(id="job-1"))
+    bench.hand_over(late)
+    assert time.monotonic() >= next_one.starts_at + 1 / 4
+
+
+def test_key_that_is_slower_than_its_channel_does_not_make_calls_crowd(
+    bench: Bench,
+) -> None:
+    limits = {"submits_per_s": 8, "key_submits_per_s": 4}
+    bench.a_channel(limits=limits, secrets=("one", "two"))
+    for _ in range(12):
+        bench.a_task()
+    starts = sorted(handing.starts_at for handing in bench.claim(20))
+    assert len(starts) >= 4
+    assert min(b - a for a, b in itertools.pairwise(starts)) >= 1 / 8
+
+
+def test_look_that_missed_its_place_takes_a_new_one(bench: Bench) -> None:
+    bench.a_channel(limits={"polls_per_s": 4})
+    bench.a_task()
+    bench.submit(ok(id="job-1"))
+    bench.wait(60)
+    (claimed,) = poll.claim(bench.rt, 10, ())
+    late = replace(claimed, starts_at=time.monotonic() - 1)
+    bench.script(ok(id="job-1", phase="running"))
+    bench.loop.run(poll.look(bench.rt, bench.many, late, granted))
+    assert time.monotonic() >= claimed.starts_at + 1 / 4
 
 
 def test_looks_over_the_rate_wait_and_count_as_none(bench: Bench) -> None:

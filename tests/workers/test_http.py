@@ -340,6 +340,42 @@ def test_answer_that_comes_too_late_may_have_been_taken(desk: Desk) -> None:
         assert failure(desk, site.url, timeout_s=0.3) == "AnswerLost"
 
 
+class Late(errors.HeldUp):
+    """What a test refuses a departure with."""
+
+
+def test_call_that_is_held_back_at_the_last_moment_is_not_sent(desk: Desk) -> None:
+    async def ready() -> None:
+        raise Late("too late")
+
+    with open_site(always(data(id="1"))) as site, pytest.raises(Late):
+        desk.send(site.url, POST, ready=ready)
+    assert site.asked == []
+
+
+@pytest.mark.parametrize("call", [GET, POST])
+def test_last_moment_is_when_the_connection_stands(desk: Desk, call: Call) -> None:
+    opened: list[int] = []
+
+    async def ready() -> None:
+        await asyncio.get_running_loop().run_in_executor(None, site.accepted.wait, 10)
+        opened.append(len(site.asked))
+
+    with open_site(always(data(id="1"))) as site:
+        assert desk.send(site.url, call, ready=ready).status == 200
+    assert opened == [0]
+    assert len(site.asked) == 1
+
+
+def test_call_that_waits_for_its_moment_too_long_was_not_sent(desk: Desk) -> None:
+    async def ready() -> None:
+        await asyncio.sleep(60)
+
+    with open_site(always(data(id="1"))) as site, pytest.raises(errors.NotSent):
+        desk.send(site.url, POST, timeout_s=0.3, ready=ready)
+    assert site.asked == []
+
+
 def test_body_that_drips_too_slowly_may_have_been_taken(desk: Desk) -> None:
     with open_site(always(Said((OVER, b"a"), "hang"))) as site:
         assert failure(desk, site.url, timeout_s=0.4) == "AnswerLost"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from app.lifecycle import State, SubmissionState
 from providers import errors
 from providers.flow import Reply
-from tests.workers.bench import LUMEN, Bench, bench, lumen_find, ok, refused
-from workers import submit
+from providers.types import Phase, Remote, Snapshot
+from tests.workers.bench import LUMEN, Bench, a_bench, bench, lumen_find, ok, refused
+from workers import poll, submit
+from workers.poll import Look
+from workers.submit import ABSENT_AFTER_S, SEND_WITHIN_S, Handed, Handing
 
 __all__ = ["bench"]
 
@@ -164,11 +168,101 @@ def test_job_that_surely_does_not_exist_may_be_sent_again(bench: Bench) -> None:
     bench.a_channel(provider=replace(LUMEN, name="finding", find=lumen_find))
     task_id = bench.a_task()
     bench.submit(errors.AnswerLost("timeout"))
-    bench.wait(10)
+    bench.wait(ABSENT_AFTER_S)
     bench.look(Reply(200, {}, b"null"))
     assert bench.task(task_id).state is State.QUEUED
     bench.submit(ok(id="job-2"))
     assert bench.task(task_id).state is State.PROCESSING
+
+
+def test_job_that_may_still_arrive_is_not_absent(bench: Bench) -> None:
+    bench.a_channel(provider=replace(LUMEN, name="finding", find=lumen_find))
+    task_id = bench.a_task()
+    bench.submit(errors.AnswerLost("timeout"))
+    bench.wait(ABSENT_AFTER_S - 1)
+    bench.look(Reply(200, {}, b"null"))
+    assert bench.task(task_id).state is State.PROCESSING
+    bench.wait(1)
+    bench.look(Reply(200, {}, b"null"))
+    assert bench.task(task_id).state is State.QUEUED
+
+
+def test_job_that_may_still_arrive_at_the_deadline_is_given_up(
+    tmp_path: Path,
+) -> None:
+    with a_bench(tmp_path, deadline_s=10) as bench:
+        bench.a_channel(provider=replace(LUMEN, name="finding", find=lumen_find))
+        task_id = bench.a_task()
+        bench.submit(errors.AnswerLost("timeout"))
+        bench.wait(11)
+        bench.look(Reply(200, {}, b"null"))
+        assert bench.task(task_id).error_code == "upstream_outcome_unknown"
+
+
+def freeze(bench: Bench, handing: Handing, seconds: float) -> Handed:
+    """Hand over by a worker that stands still after it noted that the call leaves."""
+
+    async def leave() -> bool:
+        may = handing.id in submit.leaving(bench.rt, [handing])
+        bench.wait(seconds)
+        return may
+
+    return bench.hand_over(handing, leave)
+
+
+def test_worker_that_froze_before_the_paid_call_does_not_send_it(bench: Bench) -> None:
+    bench.a_channel()
+    task_id = bench.a_task()
+    (frozen,) = bench.claim()
+    handed = freeze(bench, frozen, SEND_WITHIN_S + 0.1)
+    assert bench.engine.paid == []
+    bench.record((frozen, handed))
+    # It surely was not sent, and no channel is to blame.
+    assert bench.submissions(task_id)[0].state is SubmissionState.NOT_SENT
+    assert bench.task(task_id).state is State.QUEUED
+    assert bench.channel().failure_count == 0
+    bench.wait(60)
+    bench.submit(ok(id="job-1"))
+    assert bench.engine.paid == ["main"]
+
+
+def test_worker_that_froze_shortly_sends_the_paid_call(bench: Bench) -> None:
+    bench.a_channel()
+    bench.a_task()
+    (frozen,) = bench.claim()
+    bench.script(ok(id="job-1"))
+    assert freeze(bench, frozen, SEND_WITHIN_S - 0.1).snapshot is not None
+
+
+def test_frozen_worker_and_the_one_that_finds_nothing_pay_once(bench: Bench) -> None:
+    bench.a_channel(provider=replace(LUMEN, name="finding", find=lumen_find))
+    task_id = bench.a_task()
+    (frozen,) = bench.claim()
+
+    async def leave() -> bool:
+        granted = frozen.id in submit.leaving(bench.rt, [frozen])
+        bench.wait(bench.settings.lease_s + 1)
+        bench.submit()  # another worker finds the paid call without an outcome
+        bench.wait(ABSENT_AFTER_S)
+        for claimed in poll.claim(bench.rt, 10, ()):
+            poll.record(bench.rt, [(claimed, Look(absent=True))])
+        (again,) = bench.claim()
+        submit.leaving(bench.rt, [again])
+        bench.record(
+            (
+                again,
+                Handed(
+                    Snapshot(phase=Phase.PENDING, remote=Remote("job-1")), paid=True
+                ),
+            )
+        )
+        return granted
+
+    bench.record((frozen, bench.hand_over(frozen, leave)))
+    assert bench.engine.paid == []  # but for the one that `again` stands for
+    assert bench.task(task_id).state is State.PROCESSING
+    states = [s.state for s in bench.submissions(task_id)]
+    assert states == [SubmissionState.ENDED, SubmissionState.ACCEPTED]
 
 
 def test_answer_that_comes_after_the_task_was_parked_is_taken(bench: Bench) -> None:

@@ -56,11 +56,28 @@ def test_watch_looks_for_its_own_queues_alone(bench: Bench) -> None:
     assert bench.rung == []
 
 
-def test_sweep_is_rung_once_a_minute(bench: Bench) -> None:
-    watch = Watch(bench.rt, {Bell.SWEEP: nothing})
+def test_sweep_is_done_once_a_minute_without_the_broker(bench: Bench) -> None:
+    swept = threading.Semaphore(0)
+    watch = Watch(bench.rt, {Bell.SWEEP: swept.release})
     for now in (1000.0, 1001.0, 1000.0 + SWEEP_EVERY_S - 1, 1000.0 + SWEEP_EVERY_S):
         watch.look(now)
-    assert bench.rung == [Bell.SWEEP] * 2
+    assert swept.acquire(timeout=5)
+    assert swept.acquire(timeout=5)
+    assert not swept.acquire(blocking=False)
+    assert bench.rung == []
+
+
+def test_job_that_fails_without_a_ring_is_told(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    Watch(bench.rt, {Bell.SWEEP: fail}).look(1000)
+    for thread in threading.enumerate():
+        if thread.name == "sweep-unrung":
+            thread.join(5)
+    assert [r.getMessage() for r in caplog.records] == ["a job failed"]
 
 
 def test_work_that_stays_due_is_done_without_the_broker(bench: Bench) -> None:

@@ -169,7 +169,10 @@ def test_unknown_outcomes_are_settled(gateway: Gateway, call: Call) -> None:
     again = data(call("POST", "/admin/tasks/{task_id}/assume-lost", task_id=lost))
     adopted = data(
         call(
-            "POST", "/admin/tasks/{task_id}/adopt", {"remote_id": "j-1"}, task_id=found
+            "POST",
+            "/admin/tasks/{task_id}/adopt",
+            {"remote_id": "j-1", "links": {"a": "b"}},
+            task_id=found,
         )
     )
 
@@ -228,9 +231,9 @@ def test_a_key_is_changed_and_topped_up(call: Call) -> None:
     assert (changed["group"], changed["budget"]) == ("gold", "7")
     assert changed["limits"] == {"queued": 2}
 
-    paid = data(
-        call("POST", "/admin/keys/{name}/topup", {"amount": "0.30"}, name="first")
-    )
+    topup = {"amount": "0.30", "reference": "invoice-7"}
+    for _ in range(2):
+        paid = data(call("POST", "/admin/keys/{name}/topup", topup, name="first"))
 
     assert paid["balance"] == "0.3"
     names = [key["name"] for key in data(call("GET", "/admin/keys"))["keys"]]
@@ -241,6 +244,8 @@ def test_a_key_is_changed_and_topped_up(call: Call) -> None:
     ("path", "body", "status"),
     [
         ("/admin/keys/{name}/topup", {"amount": 3}, 400),
+        ("/admin/keys/{name}/topup", {"amount": "1", "reference": ""}, 400),
+        ("/admin/keys/{name}/topup", {"amount": "1", "reference": 7}, 400),
         ("/admin/keys/{name}/topup", {"amount": "1e3"}, 400),
         ("/admin/keys/{name}/topup", None, 400),
         ("/admin/keys/{name}/topup", [], 400),

@@ -76,6 +76,34 @@ def test_place_that_was_rolled_back_is_free_again(store: Store) -> None:
     assert len(reserve(store, 10).starts_s) == 10
 
 
+def common(store: Store, rates: dict[str, float], **bounds: float) -> gates.Place:
+    with store.transaction() as tx:
+        return gates.reserve_in_all(tx, rates, **bounds)
+
+
+def test_common_place_is_free_in_every_gate(store: Store) -> None:
+    reserve(store, 3, "a")
+    rates = {"a": 10.0, "b": 2.0}
+    assert common(store, rates).start_s == pytest.approx(3 * STEP_S / 10, abs=0.05)
+    behind = common(store, rates)
+    assert behind.start_s == pytest.approx((3 / 10 + 1 / 2) * STEP_S, abs=0.05)
+    # The other calls of either gate come after it.
+    assert reserve(store, 1, "a").starts_s[0] == pytest.approx(0.9 * STEP_S, abs=0.05)
+
+
+def test_common_place_that_begins_too_late_is_not_taken(store: Store) -> None:
+    reserve(store, 1, "slow", per_s=0.1)
+    rates = {"slow": 0.1, "fast": 10.0}
+    place = common(store, rates, within_s=1)
+    assert place.start_s is None
+    assert list(place.busy_s) == ["slow"]
+    assert reserve(store, 1, "fast").starts_s == (0.0,)
+
+
+def test_common_place_is_not_before_its_time(store: Store) -> None:
+    assert common(store, {"a": 10.0}, after_s=0.3).start_s == pytest.approx(0.3)
+
+
 def test_never_more_than_the_rate_in_any_second(postgres_store: Store) -> None:
     per_s, starts, lock = 40, [], threading.Lock()
     until = time.monotonic() + 2.5

@@ -14,8 +14,9 @@ from sqlalchemy import insert, text, update
 
 from app.errors import PaymentRequired
 from app.lifecycle import Event, State, SubmissionState
-from app.store import ledger, submissions, tasks
+from app.store import channels, ledger, submissions, tasks
 from app.store.ledger import Price, Unit
+from app.store.models import channels as channels_table
 from app.store.models import clients as clients_table
 from app.store.models import entries
 from app.store.models import submissions as submissions_table
@@ -119,6 +120,35 @@ def test_hold_is_taken_off_the_balance(store: Store) -> None:
     assert account(store).balance == Decimal("8.5")
     assert store.row(tasks_table, id=task_id)["held"] == Decimal("1.5")
     assert book(store, task_id) == [("hold", Decimal("1.5"))]
+
+
+def test_task_of_a_channel_that_was_removed_costs_what_the_channel_had(
+    store: Store,
+) -> None:
+    price(store, IMAGE, Price("lumen-1", "main", Unit.IMAGE, Decimal("0.2")))
+    top_up(store, "10")
+    with store.transaction() as tx:
+        tx.execute(
+            update(channels_table)
+            .where(channels_table.c.id == "ch_1")
+            .values(name="main")
+        )
+    task_id = a_held_task(store, channels=["main", "elsewhere"])
+    with store.transaction() as tx:
+        (channel,) = (c for c in channels.list_all(tx) if c.id == "ch_1")
+        channels.remove(tx, channel)
+    finish(store, task_id, None)
+    assert account(store).balance == Decimal("9.8")
+
+
+def test_the_same_topup_sent_twice_at_once_counts_once(postgres_store: Store) -> None:
+    def send(_: int) -> Decimal:
+        with postgres_store.transaction() as tx:
+            return ledger.top_up(tx, "client_1", Decimal(5), "invoice-7")
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(send, range(8))) == {Decimal(5)}
+    assert account(postgres_store).balance == 5
 
 
 def test_task_without_a_price_is_free(store: Store) -> None:
