@@ -236,6 +236,7 @@ class Gateway:
             timeout=10,
         )
         return int(reply.json()["calls"][provider].get(kind, 0))
+
     def polls(self, provider: str) -> list[float]:
         """When the sandbox was asked for a job's state, in unix seconds."""
         reply = requests.get(
