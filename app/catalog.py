@@ -26,17 +26,26 @@ class Offer:
 def offers(
     channels: Iterable[Channel], providers: Mapping[str, Provider], name: str
 ) -> list[Offer]:
-    """Every enabled channel that serves the model which clients call `name`."""
-    found = []
+    """Every enabled channel that serves the model which clients call `name`.
+
+    A channel that maps the name, or whose provider makes the model, comes before one
+    that only might: a gateway that takes any name, or a seller of others' models. Such
+    a channel serves a name that nobody else does, or that it maps itself.
+    """
+    sure: list[Offer] = []
+    unsure: list[Offer] = []
     for channel in channels:
         provider = providers.get(channel.provider)
         if provider is None or not channel.enabled:
             continue
         upstream_name = channel.models.get(name) if channel.models else name
         model = provider.describe(upstream_name) if upstream_name else None
-        if model is not None:
-            found.append(Offer(channel, provider, model))
-    return found
+        if model is None:
+            continue
+        own = not model.resold and any(model is listed for listed in provider.models)
+        offer = Offer(channel, provider, model)
+        (sure if channel.models or own else unsure).append(offer)
+    return sure or unsure
 
 
 def open_to(channels: Iterable[Channel], group: str) -> list[Channel]:

@@ -565,6 +565,7 @@ def _channel(channel: Channel) -> dict[str, Any]:
         "origin": channel.origin,
         "paused_until": moment(channel.paused_until),
         "pause_reason": channel.pause_reason,
+        "id": channel.id,  # also a name of its callback address
     }
 
 

@@ -764,6 +764,7 @@ MODEL_READERS: Mapping[str, Read] = {
     "output_formats": list_of(text),
     "typical_s": number(0.001, LONGEST_S),
     "longest_s": number(1, LONGEST_S),
+    "resold": truth,
 }
 SIGNATURE_READERS: Mapping[str, Read] = {
     "header": header_name,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from app import provider_files
 from app.bells import Bell, Ring
+from app.news import open_news
 from app.security.sealing import Sealer, derive
 from app.settings import Settings
 from app.storage import Storage, open_storage
@@ -54,8 +55,12 @@ class Runtime:
         return (settings.public_url or f"http://{host}:{settings.web_port}").rstrip("/")
 
 
-def open_runtime(settings: Settings, ring: Ring, *, pool_size: int = 16) -> Runtime:
+def open_runtime(
+    settings: Settings, ring: Ring, *, pool_size: int = 16, alone: bool = False
+) -> Runtime:
     """The runtime of these settings, whose `secret_key` is set.
+
+    `alone`: this process answers clients and does all the work, too.
 
     Raises `app.security.sealing.SealError` when the store was sealed with another key,
     and `SettingsError` for a wrong file of a provider: better not to start than to
@@ -64,7 +69,11 @@ def open_runtime(settings: Settings, ring: Ring, *, pool_size: int = 16) -> Runt
     providers = provider_files.load(settings.providers)
     runtime = Runtime(
         settings=settings,
-        database=open_database(settings.database_url, pool_size=pool_size),
+        database=open_database(
+            settings.database_url,
+            pool_size=pool_size,
+            news=open_news(settings.redis_url, alone=alone),
+        ),
         storage=open_storage(settings.storage_url),
         sealer=Sealer.from_secret(settings.secret_key, settings.old_secret_keys),
         ring=ring,

@@ -11,11 +11,11 @@ import os
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from flask import Flask
 from waitress import wasyncore  # type: ignore[import-untyped]
-from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
 from waitress.server import create_server  # type: ignore[import-untyped]
 from waitress.task import ErrorTask  # type: ignore[import-untyped]
 
@@ -26,6 +26,7 @@ from app.bells import Ringer, make_celery
 from app.logs import setup_logs
 from app.runtime import Runtime, open_runtime
 from app.settings import Settings, with_secret_key
+from app.web_sockets import Channel, Sockets, Task, Threads
 from providers.types import Provider
 
 logger = logging.getLogger(__name__)
@@ -84,15 +85,15 @@ class WebServer:
 
     def __init__(self, flask_app: Flask, settings: Settings) -> None:
         self._web: WebProcess = flask_app.extensions[WEB_PROCESS]
-        self._map: dict[int, Any] = {}
+        self._map = Sockets()
+        self._threads = Threads(settings.web_threads)
         self._server: Any = create_server(
             flask_app,
             map=self._map,
             _start=False,
+            _dispatcher=self._threads,
             listen=_listen(settings.web_host, settings.web_port),
-            threads=settings.web_threads,
             ident="genrelay",
-            asyncore_use_poll=True,
             backlog=CONNECTIONS,
             channel_timeout=IDLE_S,
             connection_limit=CONNECTIONS,
@@ -101,12 +102,17 @@ class WebServer:
             * (settings.max_upload_bytes + SLACK_BYTES),
             max_request_header_size=HEADER_BYTES,
         )
+        self._web.waiting.use(self._threads.wait)
         self._server.channel_class = _Channel
+        self._server.pull_trigger = partial(self._map.wake, self._server)
         self._server.accept_connections()
         self.host = settings.web_host
         self.port = int(self._server.effective_port)
         self._thread = threading.Thread(
-            target=self._server.run, name="web server", daemon=True
+            target=self._map.serve,
+            args=(self._server,),
+            name="web server",
+            daemon=True,
         )
         self._thread.start()
         self._closed = threading.Lock()
@@ -130,7 +136,7 @@ class WebServer:
         # Sockets belong to the server's own thread: it closes them when it is woken.
         self._on_server_thread(self._stop_listening)
         self._web.close()
-        self._server.task_dispatcher.shutdown(timeout=STOP_S)
+        self._threads.shutdown(timeout=STOP_S)
         self._on_server_thread(self._close_all)
         self._thread.join(timeout=STOP_S)
 
@@ -169,5 +175,6 @@ class _ErrorTask(ErrorTask):  # type: ignore[misc]
         self.write(body)
 
 
-class _Channel(HTTPChannel):  # type: ignore[misc]
+class _Channel(Channel):
+    task_class = Task
     error_task_class = _ErrorTask

@@ -22,8 +22,10 @@ from providers.dialects.openai_forms import file_part, text_parts
 from providers.flow import Call, Flow, Reply
 from providers.types import (
     Artifact,
+    Callback,
     Credentials,
     GenerationRequest,
+    Heard,
     Phase,
     Provider,
     Remote,
@@ -34,18 +36,30 @@ LONG_SPEECH = "long_speech"
 """Where a speech that became a job is looked at, beside the names of `Api`."""
 
 NO_JOB = "0"
+LONGEST_CHALLENGE = 2000
 
 
 def authorize(call: Call, credentials: Credentials) -> Call:
     """A bearer key; accounts of old need the setting `group_id` in every query, too.
 
     A key and its base URL belong to one region; the wrong pair is refused (1004, 2049).
+    With the setting `callbacks` at `off` no address is given to MiniMax.
     """
     call = auth.bearer(call, credentials)
+    if credentials.settings.get("callbacks", "").strip().lower() == "off":
+        call = without_address(call)
     group_id = credentials.settings.get("group_id")
     if not group_id:
         return call
     return replace(call, params={**call.params, "GroupId": group_id})
+
+
+def without_address(call: Call) -> Call:
+    """The call without the gateway's address, where it has one."""
+    if not isinstance(call.json, Mapping) or bodies.ADDRESS not in call.json:
+        return call
+    body = {name: v for name, v in call.json.items() if name != bodies.ADDRESS}
+    return replace(call, json=body)
 
 
 def submit(request: GenerationRequest) -> Flow[Snapshot]:
@@ -59,13 +73,13 @@ def submit(request: GenerationRequest) -> Flow[Snapshot]:
 def submit_video_v1(request: GenerationRequest, offer: Offer) -> Flow[Snapshot]:
     body = yield from bodies.write_video_v1(request, offer)
     reply = yield Call("POST", "/v1/video_generation", json=body, paid=True)
-    return results.read_accepted(accepted(reply), Api.VIDEO_V1)
+    return results.read_accepted(accepted_video(reply, body), Api.VIDEO_V1)
 
 
 def submit_video_v2(request: GenerationRequest, offer: Offer) -> Flow[Snapshot]:
     body = yield from bodies.write_video_v2(request, offer)
     reply = yield Call("POST", "/v2/video_generation", json=body, paid=True)
-    return results.read_accepted(accepted(reply), Api.VIDEO_V2)
+    return results.read_accepted(accepted_video(reply, body), Api.VIDEO_V2)
 
 
 def submit_image(request: GenerationRequest, offer: Offer) -> Flow[Snapshot]:
@@ -128,6 +142,28 @@ def accepted(reply: Reply) -> Any:
         ) from error
 
 
+def accepted_video(reply: Reply, body: Mapping[str, Any]) -> Any:
+    """As `accepted`; a challenge that failed is ours, not the client's fault.
+
+    Nothing has started then, and the gateway may answer in time when it is sent again.
+    """
+    try:
+        return accepted(reply)
+    except errors.Rejected as error:
+        about_address = "callback" in str(error).lower()
+        if (
+            bodies.ADDRESS not in body
+            or error.code not in results.INVALID_PARAMETERS
+            or not about_address
+        ):
+            raise
+        raise errors.RateLimited(
+            f"MiniMax did not get the gateway's answer to its challenge: {error}",
+            code=error.code,
+            status=error.status,
+        ) from error
+
+
 def poll(remote: Remote) -> Flow[Snapshot]:
     """The state of one job, and its file as soon as there is one.
 
@@ -171,6 +207,27 @@ def unpack(url: str, snapshot: Snapshot) -> Flow[Snapshot]:
     return replace(snapshot, artifacts=(results.read_archive(reply.content),))
 
 
+@errors.documented("a callback of MiniMax")
+def receive(callback: Callback, model: str) -> Heard:
+    """A video as the query shows it, or a challenge, to be repeated within 3 s.
+
+    The challenge comes while the submit is under way. Nothing is signed: the address
+    belongs to one submission, so a job whose answer was lost is adopted.
+    """
+    told: dict[str, Any] = Reply(200, {}, callback.body).json()
+    if "challenge" in told:
+        text = told["challenge"]
+        if not isinstance(text, str) or len(text) > LONGEST_CHALLENGE:
+            raise ValueError("the challenge is no short text")
+        return Heard(ids=(), answer={"challenge": text})
+    job = told.get("task", told)  # v2: its query has an envelope
+    job_id = results.text_id(job["id"] if "id" in job else job["task_id"])
+    offer = catalogue.find_offer(model)
+    known = offer is not None and offer.api in (Api.VIDEO_V1, Api.VIDEO_V2)
+    remote = Remote(job_id, {"api": offer.api}) if offer and known else None
+    return Heard(ids=(job_id,), remote=remote)
+
+
 def test() -> Flow[None]:
     """Ask for a job that does not exist: a good key is told so."""
     reply = yield Call("GET", "/v1/query/video_generation", params={"task_id": NO_JOB})
@@ -191,6 +248,7 @@ PROVIDER = Provider(
     authorize=authorize,
     submit=submit,
     poll=poll,
+    receive=receive,
     test=test,
     links_live_s=9 * 3600,
     # ten seconds are advised, which the schedule reaches by itself; ten looks a second

@@ -90,8 +90,13 @@ def authorize(call: Call, credentials: Credentials) -> Call:
     """The key in a header of its own, and a trace id where the flow gave none.
 
     A look with the trace id of an earlier one may get its answer, so the time is in it.
+    The channel's setting `webhook_id` names the address, registered in the console,
+    that is told when a film ends.
     """
     headers = {**call.headers, "API-KEY": credentials.secret}
+    hook = credentials.settings.get("webhook_id", "").strip()
+    if hook and call.paid:
+        headers["Webhook-Id"] = hook
     headers.setdefault(TRACE, trace_id(call.method, call.url, repr(credentials.now)))
     return replace(call, headers=headers)
 
@@ -264,7 +269,7 @@ def receive(callback: Callback, model: str) -> Heard:
     """`{"id": text, "status", "url", ...}`, signed over time, nonce and its fields.
 
     That the fields are signed in the order of their names is not confirmed; where it is
-    otherwise the callback is refused, and looking goes on.
+    otherwise the callback is refused, and looking goes on. The answer must be `ok`.
     """
     headers, body = callback.headers, json.loads(callback.body)
     timestamp, nonce = headers["webhook-timestamp"], headers["webhook-nonce"]
@@ -278,6 +283,7 @@ def receive(callback: Callback, model: str) -> Heard:
             signature=headers["webhook-signature"],
             timestamp=float(int(timestamp)),
         ),
+        answer="ok",
     )
 
 

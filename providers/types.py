@@ -175,7 +175,8 @@ class Model:
 
     `needs` and `refuses` name unified fields ("images", "audio_url", "seed", ...).
     `sizes` are "WxH" spellings; `resolutions`, `aspect_ratios` and `output_formats`
-    are lists of what is allowed. Times are seconds.
+    are lists of what is allowed. Times are seconds. `resold` marks another maker's
+    model under its own name: its maker's channels come first.
     """
 
     name: str
@@ -201,6 +202,7 @@ class Model:
     output_formats: tuple[str, ...] = ()
     typical_s: float = 30.0
     longest_s: float = 900.0
+    resold: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,13 +246,16 @@ class Signed:
 class Heard:
     """What a callback says: of which job, under which signature (None: unsigned).
 
-    `ids` are the upstream ids it may concern, likeliest first. `remote` lets a job
-    whose submit answer was lost be adopted.
+    `ids` are the upstream ids it may concern, likeliest first; none when it is about no
+    job, as a challenge. `remote` lets a job whose submit answer was lost be adopted.
+    `answer` is what the upstream wants to read under HTTP 200: a text, or the fields of
+    a JSON object; None leaves it to the gateway.
     """
 
     ids: tuple[str, ...]
     remote: Remote | None = None
     signed: Signed | None = None
+    answer: str | Mapping[str, Any] | None = None
 
 
 Authorize = Callable[[Call, Credentials], Call]
@@ -269,7 +274,8 @@ class Provider:
     absent),
     `cancel` (True when the upstream stopped it), `poll_many` (snapshots by upstream id;
     an id that is missing is unknown to the upstream), `receive` (reads its callbacks;
-    gets the upstream's model name), `test` (the cheapest call that proves a key).
+    gets the upstream's model name, "" when they come for a whole account), `test` (the
+    cheapest call that proves a key).
     """
 
     name: str

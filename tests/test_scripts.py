@@ -402,7 +402,7 @@ def test_test_runs_linters_types_and_tests(project: Project) -> None:
         "ruff check --quiet",
         "ruff format --check --quiet",
         "mypy --no-error-summary",
-        "pytest -n 2 --dist loadfile",
+        "pytest -n 3 --dist loadfile",
     ]
     assert status == 0
 

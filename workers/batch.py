@@ -15,7 +15,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -43,12 +43,25 @@ O = TypeVar("O")  # noqa: E741
 Leave = Callable[[], Awaitable[bool]]
 
 
+class Taken(list[C]):
+    """Claims to work on; `more` when more may be due, however few they are.
+
+    Without any the next ring is waited for: what is put back must not be claimed round
+    and round.
+    """
+
+    def __init__(self, claims: Iterable[C] = (), *, more: bool = False) -> None:
+        super().__init__(claims)
+        self.more = more
+
+
 @dataclass(frozen=True)
 class Job(Generic[C, O]):
     """The parts of a job.
 
     `claim(limit, full)` commits its claims before it returns; `full` are the lanes
-    that have as much under way as they may. `work(claim, leave)` runs in the loop;
+    that have as much under way as they may. More may be due when it gives `limit` of
+    them, or says so by `Taken`. `work(claim, leave)` runs in the loop;
     before a call that may cost money it awaits `leave()` and gives up when that is
     False. `record` writes a group of outcomes in one transaction. `leaving` commits
     that these claims' paid calls leave now and gives the ids of those that may.
@@ -97,6 +110,7 @@ class Batch(Generic[C, O]):
         self._keep_every_s = lease_s / 3
         self._held: dict[str, C] = {}
         self._lanes: Counter[str] = Counter()
+        self._left_out: set[str] = set()  # lanes that were full at the last claim
         self._events: queue.SimpleQueue[_Done[C, O] | _Leaving[C] | None] = (
             queue.SimpleQueue()
         )
@@ -125,6 +139,15 @@ class Batch(Generic[C, O]):
             with self._gate:
                 self._running = False
                 self._gate.notify_all()
+
+    def look_again(self) -> bool:
+        """Claim once more if it runs and has room; False when it needs a ring."""
+        with self._gate:
+            if not self._running or self._stopping or len(self._held) >= self._capacity:
+                return False
+            self._rung = True
+            self._events.put(None)
+            return True
 
     def stop(self) -> None:
         """Claim nothing more; `run` returns when the calls under way have ended."""
@@ -163,6 +186,7 @@ class Batch(Generic[C, O]):
     def _take(self, room: int) -> bool:
         """Claim up to `room`; True when more may be due than was taken."""
         full = [lane for lane, n in self._lanes.items() if n >= self._lane_capacity]
+        self._left_out = set(full)
         try:
             claims = self._job.claim(room, full)
         except Exception:
@@ -180,7 +204,9 @@ class Batch(Generic[C, O]):
             self._lanes[self._job.lane(claim)] += 1
         if claims:
             self._loop.call_soon_threadsafe(self._start, claims)
-        return len(claims) == room
+        if isinstance(claims, Taken) and claims:
+            return claims.more
+        return bool(claims) and len(claims) == room
 
     def _start(self, claims: Sequence[C]) -> None:
         for claim in claims:
@@ -232,6 +258,9 @@ class Batch(Generic[C, O]):
                 self._held.pop(_key(event.claim), None)
                 lane = self._job.lane(event.claim)
                 self._lanes[lane] -= 1
+                if lane in self._left_out and self._lanes[lane] < self._lane_capacity:
+                    self._left_out.clear()
+                    self._rung = True  # what it was left out of may still be due
                 if not self._lanes[lane]:
                     del self._lanes[lane]
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from celery import Celery
+from celery import Celery, bootsteps
 
 from app.bells import Bell
 from workers import deliver, poll, submit, sweep
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 # A job that runs already returns at once, so a few threads per queue suffice.
 THREADS_PER_QUEUE = 3
+STOP_LOOK_S = 0.5
 
 
 class Pool:
@@ -45,6 +46,8 @@ class Pool:
             )
             self._batches.append(batch)
             jobs[bell] = batch.run
+            if bell in self.bells:
+                rt.look_again[bell] = batch.look_again
         self.jobs: Mapping[Bell, Callable[[], None]] = {
             bell: jobs[bell] for bell in self.bells
         }
@@ -54,11 +57,15 @@ class Pool:
         """Begin to watch for due work."""
         self._watch.start()
 
+    def take_no_more(self) -> None:
+        """Claim nothing new from now on; waits for nothing."""
+        for batch in self._batches:
+            batch.stop()
+
     def stop(self) -> None:
         """Take nothing new; what is under way is finished by whoever runs it."""
         self._watch.stop()
-        for batch in self._batches:
-            batch.stop()
+        self.take_no_more()
 
     def join(self, timeout_s: float) -> None:
         """Wait until the calls under way have ended, also those no job waits for."""
@@ -78,10 +85,26 @@ def register(celery: Celery, pool: Pool) -> None:
         celery.task(name=bell.job, shared=False)(_named(bell, job))
 
 
+class LooksUp(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Makes a worker see soon that it was told to stop.
+
+    RabbitMQ has nothing to say for seconds, and a signal does not end that wait.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, consumer: Any) -> None:
+        self._timer = consumer.timer.call_repeatedly(STOP_LOOK_S, lambda: None)
+
+    def stop(self, consumer: Any) -> None:
+        self._timer.cancel()
+
+
 def make_worker(celery: Celery, bells: Sequence[Bell], **options: Any) -> Any:
     """A Celery worker on these queues, with a pool of threads; `.start()` blocks."""
     # The threads of the pool look their jobs up in the process's default app.
     celery.set_default()
+    celery.steps["consumer"].add(LooksUp)
     return celery.WorkController(
         pool="threads",
         concurrency=THREADS_PER_QUEUE * len(bells),

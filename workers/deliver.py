@@ -18,12 +18,13 @@ from app.security.addresses import UnsafeUrl
 from app.security.sealing import SealError
 from app.storage import StorageError
 from app.store import clients, deliveries, due, tasks
-from app.store.deliveries import Attempt
+from app.store.deliveries import Attempt, Outcome
 from app.store.due import DeliveryClaim
 from app.store.models import deliveries as deliveries_table
 from app.store.session import Transaction
+from app.store.tasks import Task
 from workers import schedules
-from workers.batch import Job, Leave
+from workers.batch import Job, Leave, Taken
 from workers.http import NoAnswer
 from workers.runtime import WorkerRuntime
 from workers.submit import POISON_CLAIMS
@@ -78,7 +79,7 @@ def job(rt: WorkerRuntime) -> Job[Post, Tried]:
     )
 
 
-def claim(rt: WorkerRuntime, limit: int, full: Collection[str]) -> list[Post]:
+def claim(rt: WorkerRuntime, limit: int, full: Collection[str]) -> Taken[Post]:
     """Take due deliveries and build their bodies."""
     with rt.transaction() as tx:
         claims = due.claim_deliveries(
@@ -87,18 +88,23 @@ def claim(rt: WorkerRuntime, limit: int, full: Collection[str]) -> list[Post]:
         for claimed in claims:
             if claimed.claim_count >= POISON_CLAIMS:
                 _give_up(rt, tx, claimed)
-    claims = [claimed for claimed in claims if claimed.claim_count < POISON_CLAIMS]
-    if not claims:
-        return []
+        sound = [claimed for claimed in claims if claimed.claim_count < POISON_CLAIMS]
+        if not sound:
+            return Taken()
+        found = tasks.find_all(tx, {claimed.task_id for claimed in sound})
+        sealed = {
+            client_id: clients.webhook_secrets(tx, client_id)
+            for client_id in {claimed.client_id for claimed in sound}
+        }
     posts = []
-    with rt.base.reading() as tx:
-        for claimed in claims:
-            try:
-                posts.append(_post(rt, tx, claimed))
-            except (GatewayError, StorageError, SealError, ValueError, LookupError):
-                # One odd row must not hold back the batch: it comes back by itself.
-                logger.exception("no body", extra={"delivery": claimed.id})
-    return posts
+    for claimed in sound:
+        try:
+            task = found[claimed.task_id]
+            posts.append(_post(rt, claimed, task, sealed[claimed.client_id]))
+        except (GatewayError, StorageError, SealError, ValueError, LookupError):
+            # One odd row must not hold back the batch: it comes back by itself.
+            logger.exception("no body", extra={"delivery": claimed.id})
+    return Taken(posts, more=len(claims) == limit)
 
 
 def extend(rt: WorkerRuntime, held: Sequence[Post]) -> None:
@@ -156,15 +162,18 @@ def record(rt: WorkerRuntime, outcomes: Sequence[tuple[Post, Tried]]) -> None:
     with rt.transaction() as tx:
         # In one order: two workers that count for the same hosts must not wait for
         # each other.
-        for post, tried in sorted(outcomes, key=lambda o: o[0].claim.host):
-            _record_one(rt, tx, post.claim, tried)
+        ordered = sorted(outcomes, key=lambda o: o[0].claim.host)
+        planned = [_plan(rt, post.claim, tried) for post, tried in ordered]
+        deliveries.record_all(tx, planned)
+        well: set[str] = set()  # hosts whose last attempt in this group went well
+        for post, tried in ordered:
+            _count(tx, post.claim.host, tried, well)
     # A host had no place for more than a few at a time; there may be room now.
     rt.ring(Bell.DELIVER)
 
 
-def _record_one(
-    rt: WorkerRuntime, tx: Transaction, claimed: DeliveryClaim, tried: Tried
-) -> None:
+def _plan(rt: WorkerRuntime, claimed: DeliveryClaim, tried: Tried) -> Outcome:
+    """What follows from an attempt."""
     state, due_in_s = DeliveryState.PENDING, None
     if tried.taken:
         state = DeliveryState.DELIVERED
@@ -179,14 +188,21 @@ def _record_one(
         )
         if due_in_s is None:
             state = DeliveryState.FAILED
-    deliveries.record(tx, claimed, tried.attempt, state, due_in_s)
+    return Outcome(claimed, tried.attempt, state, due_in_s)
+
+
+def _count(tx: Transaction, host: str, tried: Tried, well: set[str]) -> None:
+    """What an attempt says about its receiver."""
     if tried.taken or tried.attempt.status == GONE:
-        deliveries.receiver_answered(tx, claimed.host)
+        if host not in well:
+            deliveries.receiver_answered(tx, host)
+            well.add(host)
     elif not tried.forbidden:
-        count = deliveries.receiver_failed(tx, claimed.host)
+        well.discard(host)
+        count = deliveries.receiver_failed(tx, host)
         if count >= BREAKER_FAILURES:
             pause = schedules.pause_s(count - BREAKER_FAILURES)
-            deliveries.pause_receiver(tx, claimed.host, pause)
+            deliveries.pause_receiver(tx, host, pause)
 
 
 def _give_up(rt: WorkerRuntime, tx: Transaction, claimed: DeliveryClaim) -> None:
@@ -199,8 +215,9 @@ def _give_up(rt: WorkerRuntime, tx: Transaction, claimed: DeliveryClaim) -> None
     deliveries.record(tx, claimed, attempt, DeliveryState.FAILED, None)
 
 
-def _post(rt: WorkerRuntime, tx: Transaction, claimed: DeliveryClaim) -> Post:
-    task = tasks.get(tx, claimed.task_id)
+def _post(
+    rt: WorkerRuntime, claimed: DeliveryClaim, task: Task, sealed: Sequence[bytes]
+) -> Post:
     finished_at = datetime.fromtimestamp((task.finished_at or 0) / 1000, UTC)
     body = {
         "type": claimed.event,
@@ -210,7 +227,7 @@ def _post(rt: WorkerRuntime, tx: Transaction, claimed: DeliveryClaim) -> Post:
         "data": answers.task_data(rt.base, task),
     }
     secrets = tuple(
-        rt.base.sealer.unseal(sealed, f"client:{claimed.client_id}")
-        for sealed in clients.webhook_secrets(tx, claimed.client_id)
+        rt.base.sealer.unseal(secret, f"client:{claimed.client_id}")
+        for secret in sealed
     )
     return Post(claimed, json.dumps(body, ensure_ascii=False).encode(), secrets)

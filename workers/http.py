@@ -15,7 +15,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Self, TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -77,6 +78,10 @@ class Account:
     def url_of(self, call: Call) -> str:
         """The call's address: below the channel's base URL, or as it stands."""
         return call_url(self.channel.base_url, call)
+
+    def is_below_base(self, call: Call) -> bool:
+        """Whether the call's address begins with the channel's own base URL."""
+        return call.url.startswith("/")
 
     def may_get_key(self, url: str) -> bool:
         """Whether this address belongs to the provider, so that it may see the key."""
@@ -217,13 +222,22 @@ class Engine:
         if call.public:
             return await self._fetch_public(call, timeout_s)
         url = account.url_of(call)
-        if not account.may_get_key(url):
+        if not (account.is_below_base(call) or account.may_get_key(url)):
             raise errors.UnexpectedReply(
                 f"the upstream names an address that is not its own: "
                 f"{urlsplit(url).hostname}"
             )
         signed = account.provider.authorize(
-            replace(call, url=url, params={}),
+            Call(
+                call.method,
+                url,
+                headers=call.headers,
+                json=call.json,
+                parts=call.parts,
+                body=call.body,
+                paid=call.paid,
+                public=call.public,
+            ),
             Credentials(account.secret, account.channel.settings, time.time()),
         )
         # A kept connection may be closed by the other side just when a call is
@@ -349,8 +363,6 @@ class Engine:
         timeout_s: float,
         ready: Ready | None,
     ) -> Reply:
-        connect_s = min(CONNECT_TIMEOUT_S, timeout_s / 2)
-        timeout = aiohttp.ClientTimeout(total=timeout_s, connect=connect_s)
         departure = None if ready is None else _Departure(ready)
         token = _departure.set(departure)
         try:
@@ -360,7 +372,7 @@ class Engine:
                 headers=dict(call.headers),
                 json=call.json,
                 data=_form(call.parts) if call.parts else call.body,
-                timeout=timeout,
+                timeout=_timeout(timeout_s),
                 allow_redirects=False,
             ) as response:
                 content = await _read(response, REPLY_LIMIT_BYTES)
@@ -492,6 +504,12 @@ class Engine:
         return Downloaded(
             size, digest.hexdigest(), declared.lower() or None, sniff(head)
         )
+
+
+@lru_cache(maxsize=64)
+def _timeout(timeout_s: float) -> aiohttp.ClientTimeout:
+    connect_s = min(CONNECT_TIMEOUT_S, timeout_s / 2)
+    return aiohttp.ClientTimeout(total=timeout_s, connect=connect_s)
 
 
 def _form(parts: tuple[Part, ...]) -> aiohttp.FormData:

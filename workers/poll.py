@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.bells import Bell
@@ -23,7 +23,8 @@ from app.store.due import SubmissionClaim
 from app.store.durations import Ended
 from app.store.models import submissions as submissions_table
 from app.store.session import Transaction
-from app.store.submissions import NextLook
+from app.store.submissions import End, NextLook
+from app.store.tasks import Progress, Step
 from providers import errors
 from providers.flow import Call, Reply, drive_async
 from providers.types import (
@@ -36,7 +37,7 @@ from providers.types import (
 )
 from workers import artifacts, rates, schedules, verdicts
 from workers.artifacts import Item
-from workers.batch import Job, Leave
+from workers.batch import Job, Leave, Taken
 from workers.http import Account
 from workers.runtime import WorkerRuntime
 from workers.submit import ABSENT_AFTER_S, POISON_CLAIMS
@@ -84,21 +85,24 @@ def job(rt: WorkerRuntime) -> Job[SubmissionClaim, Look]:
 
 def claim(
     rt: WorkerRuntime, limit: int, full: Collection[str]
-) -> list[SubmissionClaim]:
+) -> Taken[SubmissionClaim]:
     """Take submissions that are due for a look."""
     rt.channels()  # read here: the loop that looks must not wait for the store
     with rt.transaction() as tx:
         claims = due.claim_submissions(
             tx, limit=limit, lease_s=rt.settings.lease_s, busy=full
         )
-        poison = [claimed for claimed in claims if claimed.claim_count >= POISON_CLAIMS]
-        for claimed in poison:
-            text = "five workers looked at the job and none came back"
-            _end(tx, claimed, Event.FAIL, "poison", text)
+        poison = Written()
+        for claimed in claims:
+            if claimed.claim_count >= POISON_CLAIMS:
+                text = "five workers looked at the job and none came back"
+                _end(poison, claimed, Event.FAIL, "poison", text)
+        poison.write(tx)
         sound = [c for c in claims if c.claim_count < POISON_CLAIMS]
-        return rates.spread_looks(
+        free = rates.spread_looks(
             tx, rt.database_clock, sound, rt.channels(), rt.providers
         )
+    return Taken(free, more=len(claims) == limit)
 
 
 def extend(rt: WorkerRuntime, held: Sequence[SubmissionClaim]) -> None:
@@ -250,6 +254,7 @@ def _sender(
 ) -> Callable[[Call], Awaitable[Reply]]:
     """Sends the calls of one look; each takes a place of its own, the first its own."""
     free = [starts_at]
+    limited = rates.rates_of("polls", account.channel, account.key.id)
 
     async def depart() -> None:
         place = free.pop() if free else 0.0
@@ -257,17 +262,53 @@ def _sender(
 
     async def send(call: Call) -> Reply:
         return await rt.engine.send(
-            call, account, timeout_s=rt.settings.poll_timeout_s, ready=depart
+            call,
+            account,
+            timeout_s=rt.settings.poll_timeout_s,
+            ready=depart if limited else None,
         )
 
     return send
 
 
+@dataclass(slots=True)
+class Written:
+    """What the looks of a group lead to; `write` brings it into the store at once."""
+
+    looks: list[NextLook] = field(default_factory=list)
+    progress: list[Progress] = field(default_factory=list)
+    ends: list[tuple[End, Step | None]] = field(default_factory=list)
+
+    def end(self, claimed: SubmissionClaim, verdict: str, error: str) -> None:
+        """The submission ends; its task has ended already."""
+        self.ends.append((End(claimed, verdict, error), None))
+
+    def end_with(
+        self, claimed: SubmissionClaim, verdict: str, error: str, step: Step
+    ) -> None:
+        """The submission ends, and the task goes this step if the lease was held."""
+        self.ends.append((End(claimed, verdict, error), step))
+
+    def write(self, tx: Transaction) -> None:
+        """In as few statements as there are kinds of changes."""
+        tasks.show_progress_of(tx, self.progress)
+        submissions.plan_looks(tx, self.looks)
+        held = submissions.end_all(tx, [end for end, _ in self.ends])
+        tasks.advance_all(
+            tx,
+            [
+                step
+                for end, step in self.ends
+                if step is not None and (end.claim.id, end.claim.fence) in held
+            ],
+        )
+
+
 def record(rt: WorkerRuntime, looks: Sequence[tuple[SubmissionClaim, Look]]) -> None:
     """Write down what a group of looks brought, in one transaction."""
-    next_looks: list[NextLook] = []
     refused: dict[str, tuple[SubmissionClaim, errors.ProviderError]] = {}
     owes = returned = False
+    written = Written()
     with rt.transaction() as tx:
         ledger.lock_accounts(tx, [c.task_id for c, seen in looks if _may_end(seen)])
         for claimed, seen in looks:
@@ -276,13 +317,10 @@ def record(rt: WorkerRuntime, looks: Sequence[tuple[SubmissionClaim, Look]]) -> 
                 and verdicts.at_poll(seen.error).blame is Blame.KEY
             ):
                 refused[claimed.key_id] = (claimed, seen.error)
-            planned = _record_one(rt, tx, claimed, seen)
-            if planned is not None:
-                next_looks.append(planned)
-            else:
+            if not _record_one(rt, tx, written, claimed, seen):
                 owes = True
                 returned = returned or seen.absent
-        submissions.plan_looks(tx, next_looks)
+        written.write(tx)
         for claimed, error in refused.values():
             key = rt.account(claimed.channel_id, claimed.key_id).key
             if (key.paused_until or 0) <= rt.base.now() * 1000:
@@ -302,20 +340,24 @@ def _may_end(seen: Look) -> bool:
 
 
 def _record_one(
-    rt: WorkerRuntime, tx: Transaction, claimed: SubmissionClaim, seen: Look
-) -> NextLook | None:
-    """The next look at a submission, or None when it has ended."""
+    rt: WorkerRuntime,
+    tx: Transaction,
+    written: Written,
+    claimed: SubmissionClaim,
+    seen: Look,
+) -> bool:
+    """Whether the submission is looked at again; else it has ended."""
     late = claimed.claimed_at >= claimed.deadline_at
     unknown = claimed.state == SubmissionState.UNKNOWN
     if seen.called_off:
         text = str(seen.error) if seen.error else ""
-        submissions.end(tx, claimed, verdict="cancelled", error=text)
-        return None
+        written.end(claimed, "cancelled", text)
+        return False
     if seen.absent and _may_arrive_s(claimed) <= 0:
-        _return_absent(tx, claimed)
-        return None
+        _return_absent(written, claimed)
+        return False
     if seen.error is not None or seen.silent or seen.absent:
-        return _record_nothing(rt, tx, claimed, seen, late=late)
+        return _record_nothing(rt, written, claimed, seen, late=late)
     snapshot = seen.snapshot
     assert snapshot is not None
     if unknown:
@@ -327,102 +369,110 @@ def _record_one(
         case Phase.SUCCEEDED:
             if claimed.found is None and not unknown:
                 _learn(rt, claimed)
-            return _finish(rt, tx, claimed, snapshot, seen.items)
+            _finish(rt, tx, written, claimed, snapshot, seen.items)
+            return False
         case Phase.FAILED:
             _end(
-                tx,
+                written,
                 claimed,
                 Event.FAIL,
                 failure.reason.value if failure else Reason.UPSTREAM_FAILED.value,
                 failure.message if failure else "the upstream failed",
             )
-            return None
+            return False
         case Phase.CANCELLED:
             text = failure.message if failure else "the upstream cancelled it"
-            _end(tx, claimed, Event.CANCEL, "cancelled", text)
-            return None
+            _end(written, claimed, Event.CANCEL, "cancelled", text)
+            return False
     if late:
         _end(
-            tx,
+            written,
             claimed,
             Event.FAIL,
             Reason.UPSTREAM_TIMEOUT.value,
             "the upstream did not end it within the model's longest time",
         )
-        return None
+        return False
     news = snapshot.phase.value != claimed.phase or snapshot.percent != claimed.percent
     if news:
-        tasks.show_progress(
-            tx,
-            claimed.task_id,
-            percent=snapshot.percent,
-            running=snapshot.phase is Phase.RUNNING,
+        written.progress.append(
+            Progress(claimed.task_id, snapshot.percent, snapshot.phase is Phase.RUNNING)
         )
-    return NextLook(
-        claim=claimed,
-        due_in_s=_delay_s(rt, claimed, snapshot.look_after_s, snapshot.percent),
-        phase=snapshot.phase.value,
-        percent=snapshot.percent,
+    written.looks.append(
+        NextLook(
+            claim=claimed,
+            due_in_s=_delay_s(rt, claimed, snapshot.look_after_s, snapshot.percent),
+            phase=snapshot.phase.value,
+            percent=snapshot.percent,
+        )
     )
+    return True
 
 
 def _record_nothing(
     rt: WorkerRuntime,
-    tx: Transaction,
+    written: Written,
     claimed: SubmissionClaim,
     seen: Look,
     *,
     late: bool,
-) -> NextLook | None:
+) -> bool:
     """A look that brought no answer: another one, unless the time is over."""
     error = seen.error
     unknown = claimed.state == SubmissionState.UNKNOWN
     if late and unknown:
         _end(
-            tx,
+            written,
             claimed,
             Event.FAIL,
             "upstream_outcome_unknown",
             "the upstream's answer to the submit was lost and nothing came of it",
         )
-        return None
+        return False
     if late:
         text = f"the upstream could not be asked any more: {error}"
-        _end(tx, claimed, Event.FAIL, Reason.UPSTREAM_TIMEOUT.value, text)
-        return None
+        _end(written, claimed, Event.FAIL, Reason.UPSTREAM_TIMEOUT.value, text)
+        return False
     if seen.absent:
-        return NextLook(claim=claimed, due_in_s=_may_arrive_s(claimed))
+        wait_s = _may_arrive_s(claimed)
+        written.looks.append(NextLook(claim=claimed, due_in_s=wait_s))
+        return True
     if seen.silent or error is None:
         wait_s = (claimed.deadline_at - claimed.claimed_at) / 1000
-        return NextLook(claim=claimed, due_in_s=wait_s)
+        written.looks.append(NextLook(claim=claimed, due_in_s=wait_s))
+        return True
     ruling = verdicts.at_poll(error)
     if ruling.missing and not unknown and claimed.missing_count + 1 >= MISSING_LOOKS:
         _end(
-            tx,
+            written,
             claimed,
             Event.FAIL,
             Reason.UPSTREAM_EXPIRED.value,
             "the upstream does not know this job any more",
         )
-        return None
+        return False
     hint_s = getattr(error, "retry_after_s", None)
     delay = _delay_s(rt, claimed, hint_s)
     if ruling.blame is Blame.KEY:
         delay = max(delay, REFUSED_LOOK_S)
     if ruling.missing:
         delay = max(delay, MISSING_SPACING_S)
-    return NextLook(
-        claim=claimed, due_in_s=delay, missing=ruling.missing, error=str(error)
+    written.looks.append(
+        NextLook(
+            claim=claimed, due_in_s=delay, missing=ruling.missing, error=str(error)
+        )
     )
+    return True
 
 
 def _finish(
     rt: WorkerRuntime,
     tx: Transaction,
+    written: Written,
     claimed: SubmissionClaim,
     snapshot: Snapshot,
     items: Sequence[Item],
-) -> NextLook | None:
+) -> None:
     """The job is done: finish the task once its files are here, or surely lost."""
     failed = [item for item in items if item.result is None]
     again = [item for item in failed if not item.final]
@@ -434,7 +484,7 @@ def _finish(
             due_in_s=schedules.try_delay_s(claimed.copy_count, rt.chance()),
             error=again[0].error or "",
         )
-        return None
+        return
     account = rt.account(claimed.channel_id, claimed.key_id)
     results, gone = [], []
     for item in items:
@@ -448,32 +498,35 @@ def _finish(
     if not results:
         lost = next((item.error for item in gone if item.error), None)
         _end(
-            tx,
+            written,
             claimed,
             Event.FAIL,
             "result_unavailable" if lost else Reason.UPSTREAM_FAILED.value,
             lost or "the upstream says it succeeded but names no output",
         )
-        return None
+        return
     notes = [snapshot.failure.message] if snapshot.failure else []
     notes += [f"output {item.n + 1} is lost: {item.error}" for item in gone]
-    if submissions.end(tx, claimed, verdict="succeeded", error="; ".join(notes)):
-        tasks.advance(
-            tx,
+    text = "; ".join(notes)
+    written.end_with(
+        claimed,
+        "succeeded",
+        text,
+        Step(
             claimed.task_id,
             Event.FINISH,
             results=results,
-            error="; ".join(notes) or None,
+            error=text or None,
             usage=snapshot.usage,
-        )
-    return None
+        ),
+    )
 
 
 def _end(
-    tx: Transaction, claimed: SubmissionClaim, event: Event, code: str, text: str
+    written: Written, claimed: SubmissionClaim, event: Event, code: str, text: str
 ) -> None:
-    if submissions.end(tx, claimed, verdict=code[:20], error=text):
-        tasks.advance(tx, claimed.task_id, event, error_code=code, error=text)
+    step = Step(claimed.task_id, event, error_code=code, error=text)
+    written.end_with(claimed, code[:20], text, step)
 
 
 def _may_arrive_s(claimed: SubmissionClaim) -> float:
@@ -481,12 +534,10 @@ def _may_arrive_s(claimed: SubmissionClaim) -> float:
     return ABSENT_AFTER_S - (claimed.claimed_at - claimed.sent_at) / 1000
 
 
-def _return_absent(tx: Transaction, claimed: SubmissionClaim) -> None:
+def _return_absent(written: Written, claimed: SubmissionClaim) -> None:
     """The upstream surely never got it: the task may be sent again."""
-    if submissions.end(
-        tx, claimed, verdict="not_sent", error="the upstream does not have it"
-    ):
-        tasks.advance(tx, claimed.task_id, Event.RETURN, due_in_s=0)
+    step = Step(claimed.task_id, Event.RETURN, due_in_s=0)
+    written.end_with(claimed, "not_sent", "the upstream does not have it", step)
 
 
 def _delay_s(

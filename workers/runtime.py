@@ -40,7 +40,10 @@ class WorkerRuntime:
     uptime: Callable[[], float] = uptime_s
     database_clock: DatabaseClock = field(default_factory=DatabaseClock)
     durations: Durations = field(init=False)
+    # Of each job that this process does: claims once more if it runs and has room.
+    look_again: dict[Bell, Callable[[], bool]] = field(default_factory=dict)
     _channels: Mapping[str, Channel] = field(default_factory=dict)
+    _accounts: dict[str, Account] = field(default_factory=dict)
     _load: Mapping[str, int] = field(default_factory=dict)
     _read_at: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -58,8 +61,13 @@ class WorkerRuntime:
         return self.base.transaction()
 
     def ring(self, bell: Bell) -> None:
-        """Tell workers that something is due."""
-        self.base.ring(bell)
+        """Tell workers that something is due.
+
+        When this process is at that job and has room, it takes it without a message.
+        """
+        look_again = self.look_again.get(bell)
+        if look_again is None or not look_again():
+            self.base.ring(bell)
 
     def channels(self) -> Mapping[str, Channel]:
         """Every channel by id, removed ones too; at most a second old."""
@@ -83,11 +91,16 @@ class WorkerRuntime:
         when nothing describes its provider any more: its file may come back.
         """
         channel = self._channels.get(channel_id) or self.channels()[channel_id]
+        known = self._accounts.get(key_id)
+        if known is not None and known.channel is channel:
+            return known
         key = next(key for key in channel.keys if key.id == key_id)
         provider = self.providers.get(channel.provider)
         if provider is None:
             raise Unavailable(f"this worker knows no provider {channel.provider!r}")
-        return self.engine.account(channel, key, provider)
+        account = self.engine.account(channel, key, provider)
+        self._accounts[key_id] = account
+        return account
 
     def spacing_s(self, channel: Channel) -> float:
         """The least time between two looks at a job of this channel.

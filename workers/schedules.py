@@ -20,8 +20,8 @@ def look_delay_s(
 
     `planned_s` comes from the plan of its model (`app/durations.py`). `least_s` is the
     larger of the operator's and the provider's minimum spacing, `most_s` the operator's
-    maximum. A hint of the upstream is obeyed up to ten times that. `spread`, 0 to 1, adds up to a tenth, so that jobs of one moment do not stay
-    together.
+    maximum. A hint of the upstream is obeyed up to ten times that. `spread`, 0 to 1,
+    adds up to a tenth, so that jobs of one moment do not stay together.
     """
     if hint_s is not None:
         return max(least_s, min(hint_s, 10 * most_s))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from app import capabilities, catalog, routing
@@ -23,7 +23,8 @@ from app.store.channels import Channel, ChannelKey
 from app.store.due import TaskClaim
 from app.store.models import tasks as tasks_table
 from app.store.session import Transaction
-from app.store.submissions import Submission
+from app.store.submissions import Accepted, NewSubmission, Submission
+from app.store.tasks import Progress, Step, Wait
 from providers import errors
 from providers.flow import Call, Reply, drive_async
 from providers.types import (
@@ -34,7 +35,7 @@ from providers.types import (
 )
 from workers import artifacts, health, rates, schedules, verdicts
 from workers.artifacts import Item
-from workers.batch import Job, Leave
+from workers.batch import Job, Leave, Taken
 from workers.rates import Admission
 from workers.runtime import WorkerRuntime
 from workers.verdicts import AtSubmit, Blame, Next
@@ -94,6 +95,14 @@ class Handed:
     gave_up: bool = False
 
 
+@dataclass(slots=True)
+class Planned:
+    """What the tasks of one claim lead to, to be written together."""
+
+    new: list[NewSubmission] = field(default_factory=list)
+    waits: list[Wait] = field(default_factory=list)
+
+
 def job(rt: WorkerRuntime) -> Job[Handing, Handed]:
     """The parts of the `submit` job."""
     return Job(
@@ -107,16 +116,17 @@ def job(rt: WorkerRuntime) -> Job[Handing, Handed]:
     )
 
 
-def claim(rt: WorkerRuntime, limit: int, full: Collection[str]) -> list[Handing]:
+def claim(rt: WorkerRuntime, limit: int, full: Collection[str]) -> Taken[Handing]:
     """Take due tasks and write down which channel gets each."""
     known = rt.channels()
     load = rt.load()
     handings = []
     with rt.transaction() as tx:
         admission = Admission(tx, rt.database_clock, set(full))
+        planned = Planned()
         claims = due.claim_tasks(tx, limit=limit, lease_s=rt.settings.lease_s)
         if not claims:
-            return []
+            return Taken()
         ids = [claim.id for claim in claims]
         inputs = tasks.find_inputs(tx, ids)
         earlier: dict[str, list[Submission]] = {}
@@ -133,6 +143,7 @@ def claim(rt: WorkerRuntime, limit: int, full: Collection[str]) -> list[Handing]
                     catalog.offers(known.values(), rt.providers, claimed.model),
                     load,
                     admission,
+                    planned,
                 )
             except (TypeError, ValueError, LookupError):
                 # One odd row must not hold back the batch: it stays claimed, and is
@@ -141,7 +152,10 @@ def claim(rt: WorkerRuntime, limit: int, full: Collection[str]) -> list[Handing]
                 continue
             if handing is not None:
                 handings.append(handing)
-    return handings
+        submissions.open_all(tx, planned.new)
+        tasks.put_back_all(tx, planned.waits)
+    # Tasks that wait or have ended may stand before others that can go.
+    return Taken(handings, more=len(claims) == limit)
 
 
 def leaving(rt: WorkerRuntime, held: Sequence[Handing]) -> set[str]:
@@ -214,11 +228,20 @@ def record(rt: WorkerRuntime, outcomes: Sequence[tuple[Handing, Handed]]) -> Non
         ledger.lock_accounts(tx, [h.id for h, handed in outcomes if _may_end(handed)])
         # In one order: two workers that blame the same channels must not wait for
         # each other.
-        for handing, handed in sorted(outcomes, key=lambda o: o[0].offer.channel.id):
+        ordered = sorted(outcomes, key=lambda o: o[0].offer.channel.id)
+        well: dict[str, Handing] = {}
+        taken: list[tuple[Handing, Snapshot, Accepted]] = []
+        for handing, handed in ordered:
             if handed.snapshot is not None:
-                accept(rt, tx, handing, handed.snapshot, handed.items)
+                well.setdefault(handing.key.id, handing)
+                accepted = accept(rt, tx, handing, handed.snapshot, handed.items)
+                if accepted is not None:
+                    taken.append((handing, handed.snapshot, accepted))
             elif handed.error is not None:
                 _rule(rt, tx, handing, handed.error, paid=handed.paid)
+        for handing in well.values():
+            channels.count_success(tx, handing.offer.channel, handing.key)
+        _keep_accepted(tx, taken)
     if any(handed.snapshot for _, handed in outcomes):
         rt.ring(Bell.POLL)
         rt.ring(Bell.DELIVER)
@@ -236,13 +259,14 @@ def accept(
     handing: Handing,
     snapshot: Snapshot,
     items: Sequence[Item],
-) -> None:
+) -> Accepted | None:
     """The upstream took it, and may have finished it in the same answer.
+
+    Gives what is still to be written of it, or None when it has ended.
 
     The submission guards this, not the task's lease: what was paid for counts, also
     when it comes so late that another worker has parked the task as unknown.
     """
-    channels.count_success(tx, handing.offer.channel, handing.key)
     remote = snapshot.remote or Remote("")
     task_id, submission_id = handing.id, handing.submission_id
     failure = snapshot.failure
@@ -256,7 +280,7 @@ def accept(
                 error_code=failure.reason.value if failure else "upstream_failed",
                 error=failure.message if failure else "the upstream failed",
             )
-        return
+        return None
     if snapshot.phase is Phase.SUCCEEDED and items and all(i.result for i in items):
         if submissions.end_sync(tx, submission_id, verdict="succeeded"):
             tasks.advance(tx, task_id, Event.ACCEPT)
@@ -268,27 +292,36 @@ def accept(
                 error=failure.message if failure else None,
                 usage=snapshot.usage,
             )
-        return
+        return None
     done = snapshot.phase is Phase.SUCCEEDED
     model = handing.offer.model
-    if submissions.accept(
-        tx,
-        submission_id,
+    return Accepted(
+        submission_id=submission_id,
         remote_id=remote.id,
         remote=remote.links,
         look_in_s=0 if done else first_look_s(rt, handing.offer, snapshot),
         longest_s=rt.longest_s(model),
         found=artifacts.dump(snapshot, items) if done else None,
-    ):
-        tasks.advance(tx, task_id, Event.ACCEPT)
-        tasks.show_progress(
-            tx,
-            task_id,
-            percent=snapshot.percent,
-            running=snapshot.phase is not Phase.PENDING,
-        )
-    elif remote.id:
-        submissions.remember_remote(tx, submission_id, remote.id, remote.links)
+    )
+
+
+def _keep_accepted(
+    tx: Transaction, taken: Sequence[tuple[Handing, Snapshot, Accepted]]
+) -> None:
+    """Write down what upstreams took, and that their tasks are at work."""
+    news = submissions.accept_all(tx, [accepted for _, _, accepted in taken])
+    steps, progress = [], []
+    for handing, snapshot, accepted in taken:
+        if accepted.submission_id in news:
+            steps.append(Step(handing.id, Event.ACCEPT))
+            running = snapshot.phase is not Phase.PENDING
+            progress.append(Progress(handing.id, snapshot.percent, running))
+        elif accepted.remote_id:
+            submissions.remember_remote(
+                tx, accepted.submission_id, accepted.remote_id, accepted.remote
+            )
+    tasks.advance_all(tx, steps)
+    tasks.show_progress_of(tx, progress)
 
 
 def first_look_s(rt: WorkerRuntime, offer: Offer, snapshot: Snapshot) -> float:
@@ -311,6 +344,7 @@ def _route(
     offers: Sequence[Offer],
     load: Mapping[str, int],
     admission: Admission,
+    planned: Planned,
 ) -> Handing | None:
     """The task with its channel, or None when it must wait or has ended."""
     again: Submission | None = None
@@ -361,22 +395,23 @@ def _route(
         _rest(tx, claimed, again)
         return None
     if offer is None or key is None:
-        _wait_or_fail(rt, tx, claimed, choice, admission)
+        _wait_or_fail(rt, tx, claimed, choice, admission, planned)
         return None
 
     if again is not None:
         submission_id = again.id
         submissions.reopen(tx, submission_id, task_fence=claimed.fence, key_id=key.id)
     else:
-        submission_id = submissions.open_submission(
-            tx,
-            task_id=claimed.id,
-            task_fence=claimed.fence,
-            channel_id=offer.channel.id,
-            key_id=key.id,
-            model=offer.upstream_name,
-            reason=choice.reason,
+        new = NewSubmission(
+            claimed.id,
+            claimed.fence,
+            offer.channel.id,
+            key.id,
+            offer.upstream_name,
+            choice.reason,
         )
+        planned.new.append(new)
+        submission_id = new.id
     request, uploads = request_of(
         rt.base,
         task_id=claimed.id,
@@ -461,6 +496,7 @@ def _wait_or_fail(
     claimed: TaskClaim,
     choice: Choice,
     admission: Admission,
+    planned: Planned,
 ) -> None:
     """No channel has a place for the task: wait in order, or end it."""
     if choice.wait_ms is None:
@@ -473,7 +509,7 @@ def _wait_or_fail(
     # Each one later than the one before: the order stays as it is.
     admission.behind += 1
     wait_s = min(wait_s + admission.behind * WAIT_STEP_S, 60)
-    tasks.put_back(tx, claimed.id, claimed.fence, due_in_s=wait_s)
+    planned.waits.append(Wait(claimed.id, claimed.fence, wait_s))
 
 
 def _rule(
@@ -487,7 +523,7 @@ def _rule(
     """A submit failed: end the task, move it, let it wait, or park it."""
     ruling = verdicts.at_submit(error, paid=paid)
     text = str(error)
-    submission = submissions.find(tx, handing.submission_id)
+    submission = submissions.find(tx, handing.submission_id, lock=True)
     # What is refused now says nothing of an earlier sending whose answer was lost.
     sent_before = (
         submission is not None and submission.verdict == SubmissionState.UNKNOWN
@@ -514,6 +550,10 @@ def _rule(
         handing.other_key and ruling.blame is Blame.KEY
     )
     match ruling.next:
+        case Next.FAIL if sent_before:
+            # Its outcome was given up as unknown meanwhile, by the holder of a newer
+            # claim; who has turned the submission now ends the task that hung on it.
+            _fail(tx, handing.claim, ruling.error_code, text, fenced=False)
         case Next.FAIL:
             _fail(tx, handing.claim, ruling.error_code, text)
         case Next.ELSEWHERE if elsewhere:
@@ -626,9 +666,12 @@ def _return(tx: Transaction, handing: Handing, delay_s: float) -> None:
     tasks.advance(tx, handing.id, Event.RETURN, fence=handing.fence, due_in_s=delay_s)
 
 
-def _fail(tx: Transaction, claimed: TaskClaim, code: str, text: str) -> None:
+def _fail(
+    tx: Transaction, claimed: TaskClaim, code: str, text: str, *, fenced: bool = True
+) -> None:
+    fence = claimed.fence if fenced else None
     if tasks.advance(
-        tx, claimed.id, Event.FAIL, fence=claimed.fence, error_code=code, error=text
+        tx, claimed.id, Event.FAIL, fence=fence, error_code=code, error=text
     ):
         submissions.give_up(tx, claimed.id)
 

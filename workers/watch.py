@@ -65,7 +65,7 @@ class Watch:
                 self._due_since.pop(bell, None)
                 continue
             since = self._due_since.setdefault(bell, now)
-            self._rt.ring(bell)
+            self._rt.base.ring(bell)
             if now - since >= PATIENCE_S:
                 self._due_since[bell] = now
                 self._work(bell)

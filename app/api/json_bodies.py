@@ -54,12 +54,7 @@ def read_json_object(chunks: Iterable[bytes], files: ExitStack) -> dict[str, Any
     Values are those of `json`, and `LongText` or `Misread`; `files` closes what was
     spooled.
     """
-    texts = _LongTexts(files)
-    for chunk in chunks:
-        texts.feed(chunk)
-    value = read_json(texts.kept)
-    if texts.spooled:
-        value = texts.put_back(value, MAX_DEPTH)
+    value = _read_value(chunks, files)
     if not isinstance(value, dict):
         raise body_error("the body must be a JSON object")
     if isinstance(value, Repeating):
@@ -71,6 +66,23 @@ def read_json_object(chunks: Iterable[bytes], files: ExitStack) -> dict[str, Any
             },
         )
     return value
+
+
+def _read_value(chunks: Iterable[bytes], files: ExitStack) -> Any:
+    pieces = iter(chunks)
+    head = bytearray()
+    for piece in pieces:
+        head += piece
+        if len(head) > LONG_BYTES:
+            break
+    else:  # no text of it can be a long one
+        return read_json(head)
+    texts = _LongTexts(files)
+    texts.feed(bytes(head))
+    for piece in pieces:
+        texts.feed(piece)
+    value = read_json(texts.kept)
+    return texts.put_back(value, MAX_DEPTH) if texts.spooled else value
 
 
 def read_json(content: bytes | bytearray) -> Any:

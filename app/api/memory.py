@@ -28,6 +28,7 @@ class Memory(Generic[K, V]):
         self._clock = clock
         self._values: dict[K, tuple[float, V]] = {}
         self._lock = threading.Lock()
+        self._loading = threading.Lock()
 
     def find(self, key: K) -> V | None:
         """The value, unless it is too old or was never known."""
@@ -49,9 +50,13 @@ class Memory(Generic[K, V]):
         return self._clock()
 
     def get(self, key: K, load: Callable[[], V]) -> V:
-        """The value, loaded when it is not known."""
+        """The value, loaded when it is not known; the others wait for who loads."""
         found = self.find(key)
         if found is not None:
             return found
-        since = self.now()
-        return self.keep(key, load(), since=since)
+        with self._loading:
+            found = self.find(key)
+            if found is not None:
+                return found
+            since = self.now()
+            return self.keep(key, load(), since=since)

@@ -466,6 +466,7 @@ def _paths(plugin: MarshmallowPlugin) -> dict[str, dict[str, Operation]]:
         "/v1/models/{model}": {"get": _openai_model()},
         **admin_openapi.paths(plugin, _responses),
         "/upstream/{channel}/{token}": {"post": _upstream()},
+        "/upstream/{channel}": {"post": _account_upstream()},
         "/healthz": {"get": _health("isAlive", "Is the process alive", ())},
         "/readyz": {"get": _health("isReady", "Is the database ready", (503,))},
     }
@@ -566,7 +567,7 @@ def _model() -> Operation:
         "summary": "Read a model",
         "description": "Also one that is served without being listed.",
         "parameters": [PATH_MODEL],
-        "responses": _responses(_ref("Model"), {"model": MODEL}, (400, 401, 403)),
+        "responses": _responses(_ref("Model"), {"model": MODEL}, (400, 401, 403, 404)),
     }
 
 
@@ -586,7 +587,7 @@ def _openai_model() -> Operation:
         "Read a model, for OpenAI's clients",
         "OpenAIModel",
         OPENAI_MODEL,
-        (400, 401, 403),
+        (400, 401, 403, 404),
     )
     return {**described, "parameters": [PATH_MODEL]}
 
@@ -704,10 +705,31 @@ def _input() -> Operation:
 def _upstream() -> Operation:
     return {
         "operationId": "receiveCallback",
-        "tags": ["operation"],
         "summary": "Take a provider's callback",
         "description": "For providers. The address is secret and made for one "
-        "submission; the gateway then asks the provider itself.",
+        "submission; the gateway then asks the provider itself. A provider that first "
+        "sends a challenge gets it back, and one that wants a word is answered with "
+        "that word, without the envelope.",
+        **_callback(("channel", "token"), (400, 401, 404, 413)),
+    }
+
+
+def _account_upstream() -> Operation:
+    return {
+        "operationId": "receiveAccountCallback",
+        "summary": "Take a callback for a provider's whole account",
+        "description": "For providers whose console takes one address. The callback "
+        "must be signed with the channel's webhook secret; all else is a 401 that does "
+        "not say why. The gateway then asks the provider about the jobs that it knows; "
+        "the answer is the same for others. A provider that wants a word is answered "
+        "with that word, without the envelope.",
+        **_callback(("channel",), (401, 404, 413)),
+    }
+
+
+def _callback(names: Sequence[str], refusals: Sequence[int]) -> Operation:
+    return {
+        "tags": ["operation"],
         "security": [],
         "parameters": [
             {
@@ -716,11 +738,11 @@ def _upstream() -> Operation:
                 "required": True,
                 "schema": {"type": "string"},
             }
-            for name in ("channel", "token")
+            for name in names
         ],
         "requestBody": {"content": {"application/json": {"schema": {}}}},
         "responses": _responses(
-            _ref("Received"), {"received": {"received": True}}, (400, 401, 404, 413)
+            _ref("Received"), {"received": {"received": True}}, refusals
         ),
     }
 

@@ -196,16 +196,18 @@ def _add(
             response_format=wanted.response_format,
             callback_url=wanted.callback_url,
         )
+        # Asked before the transaction: a thread that holds one connection and waits for
+        # another would stop all, once every connection is held so.
+        costs = web.has_prices()
+        if key is None and not costs and not client_limits.has_limits(g.client.limits):
+            return _accepted(new, web.additions.add(g.client.id, new))
         with rt.transaction() as tx:
             client_limits.check_room(tx, g.client.id, g.client.limits)
             created_at = tasks.add(tx, g.client.id, new)
-            if web.has_prices():
+            if costs:
                 names = [offer.channel.name for offer in chosen.fit]
                 ledger.hold(tx, g.client.id, task_id, new.model, names, new.inputs)
-            answer = answers.accepted(
-                {"id": new.id, "media_type": new.media_type, "model": new.model},
-                created_at,
-            )
+            answer = _accepted(new, created_at)
             if key:
                 kept_answers.keep(
                     tx,
@@ -218,6 +220,11 @@ def _add(
                     kept_s=rt.settings.idempotency_ttl_s,
                 )
     return answer
+
+
+def _accepted(new: NewTask, created_at: int) -> dict[str, Any]:
+    named = {"id": new.id, "media_type": new.media_type, "model": new.model}
+    return answers.accepted(named, created_at)
 
 
 def choose(web: WebProcess, wanted: TaskRequest, image_count: int) -> _Choice:

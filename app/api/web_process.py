@@ -14,6 +14,7 @@ from app.durations import Learned
 from app.lifecycle import State
 from app.runtime import Runtime
 from app.store import channels, ledger, tasks
+from app.store.additions import Additions
 from app.store.channels import Channel
 from app.store.durations import Place
 from providers.types import Provider
@@ -32,6 +33,7 @@ class WebProcess:
     channel_memory: Memory[str, list[Channel]]
     price_memory: Memory[str, bool]
     duration_memory: Memory[str, Mapping[Place, Learned]]
+    additions: Additions
     waiting: Waiting
     key_sets: KeySets
     callback_urls: CallbackUrls
@@ -47,6 +49,7 @@ class WebProcess:
     def close(self) -> None:
         """End the threads of this process; whoever waits is answered."""
         self.waiting.close()
+        self.additions.close()
         self.callback_urls.close()
 
     def _look_for_prices(self) -> bool:
@@ -75,7 +78,10 @@ def open_web_process(rt: Runtime, providers: Mapping[str, Provider]) -> WebProce
         channel_memory=Memory(CHANNELS_REMEMBERED_S, 1),
         price_memory=Memory(CHANNELS_REMEMBERED_S, 1),
         duration_memory=Memory(DURATIONS_REMEMBERED_S, 1),
-        waiting=Waiting(find_states, web_threads=rt.settings.web_threads),
+        additions=Additions(rt.database),
+        waiting=Waiting(
+            find_states, web_threads=rt.settings.web_threads, news=rt.database.news
+        ),
         key_sets=KeySets(),
         callback_urls=CallbackUrls(rt.settings.allow_networks),
     )

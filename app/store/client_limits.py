@@ -61,13 +61,18 @@ def take_turn(
     return Room(burst, places.left, max(1, math.ceil(places.next_s)))
 
 
+def has_limits(limits: Mapping[str, float]) -> bool:
+    """Whether `check_room` has anything to check."""
+    return any(name in limits for name in TEXTS)
+
+
 def check_room(tx: Connection, client_id: str, limits: Mapping[str, float]) -> None:
     """Raise `LimitReached` unless the client may have one more task.
 
     Holds a lock of the client until the transaction ends, so that requests side by
     side cannot all take the last place.
     """
-    if not any(name in limits for name in TEXTS):
+    if not has_limits(limits):
         return
     gates.hold(tx, f"client:{client_id}:tasks")
     if "in_flight" in limits or "queued" in limits:

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
+    Integer,
     Select,
+    String,
     Table,
     Update,
     and_,
@@ -26,8 +29,9 @@ from sqlalchemy import (
 )
 
 from app.lifecycle import DeliveryState, Event, State, sources
+from app.store.bulk import Bulk
 from app.store.models import clients, deliveries, receivers, submissions, tasks
-from app.store.session import db_now
+from app.store.session import db_now, note_change
 
 # Low, normal and high: how large a share of a batch a client gets.
 PRIORITY_WEIGHTS = (1, 2, 4)
@@ -128,7 +132,7 @@ def claim_tasks(tx: Connection, *, limit: int, lease_s: float) -> list[TaskClaim
     if not picked:
         return []
     taken = (
-        _lease(tasks, picked, lease_s)
+        _lease(tasks, picked)
         .values(state=State.SUBMITTING.value)
         .returning(
             tasks.c.id,
@@ -145,8 +149,10 @@ def claim_tasks(tx: Connection, *, limit: int, lease_s: float) -> list[TaskClaim
     order = {task_id: n for n, task_id in enumerate(picked)}
     claims = [
         TaskClaim(**row, group=groups.get(row["client_id"], ""))
-        for row in tx.execute(taken).mappings()
+        for row in tx.execute(taken, {"lease_ms": int(lease_s * 1000)}).mappings()
     ]
+    for claim in claims:
+        note_change(tx, claim.id, State.SUBMITTING)
     return sorted(claims, key=lambda claim: order[claim.id])
 
 
@@ -159,7 +165,7 @@ def claim_submissions(
         due = due.where(submissions.c.channel_id.not_in(sorted(busy)))
     picked = _pick(tx, submissions, due, limit)
     row = submissions.c
-    taken = _lease(submissions, picked, lease_s).returning(
+    taken = _lease(submissions, picked).returning(
         row.id,
         row.fence,
         row.claim_count,
@@ -183,83 +189,39 @@ def claim_submissions(
         row.cancelling,
         db_now(),
     )
-    return [SubmissionClaim(*row) for row in tx.execute(taken)]
+    lease = {"lease_ms": int(lease_s * 1000)}
+    return [SubmissionClaim(*row) for row in tx.execute(taken, lease)]
 
 
-def claim_deliveries(
-    tx: Connection, *, limit: int, lease_s: float, per_host: int
-) -> list[DeliveryClaim]:
-    """Up to `limit` due deliveries, at most `per_host` under way to one host.
+def _extend(table: Table) -> Bulk:
+    return Bulk(
+        {"of_id": String, "of_fence": Integer, "lease_ms": BigInteger},
+        lambda given: (
+            update(table)
+            .where(
+                table.c.id == given.of_id,
+                table.c.fence == given.of_fence,
+                table.c.due_at.is_not(None),
+            )
+            .values(due_at=db_now() + given.lease_ms)
+        ),
+    )
 
-    A host whose breaker is open is left out until its pause ends, and then gets one
-    probe at a time until a delivery succeeds.
-    """
-    if tx.dialect.name == "postgresql":
-        tx.execute(select(func.pg_advisory_xact_lock(DELIVERY_CLAIM_LOCK)))
-    row = deliveries.c
-    pending = row.state == DeliveryState.PENDING.value
-    running = (
-        select(row.host, func.count().label("count"))
-        .where(pending, row.claim_count > 0, row.due_at > db_now())
-        .group_by(row.host)
-        .subquery()
-    )
-    place = func.row_number().over(partition_by=row.host, order_by=row.due_at)
-    waiting = (
-        select(row.id, row.host, row.due_at, place.label("place"))
-        .where(pending, row.due_at <= db_now())
-        .subquery()
-    )
-    allowed = func.coalesce(
-        select(1)
-        .where(receivers.c.host == waiting.c.host, receivers.c.paused_until > 0)
-        .scalar_subquery(),
-        per_host,
-    )
-    paused = exists().where(
-        receivers.c.host == waiting.c.host, receivers.c.paused_until > db_now()
-    )
-    due = (
-        select(waiting.c.id)
-        .join(running, running.c.host == waiting.c.host, isouter=True)
-        .where(
-            ~paused,
-            waiting.c.place + func.coalesce(running.c.count, 0) <= allowed,
-        )
-        .order_by(waiting.c.due_at)
-        .limit(limit)
-    )
-    # No SKIP LOCKED here: the lock above lets one claimer in at a time.
-    taken = _lease(deliveries, due, lease_s).returning(
-        row.id,
-        row.fence,
-        row.claim_count,
-        row.task_id,
-        row.client_id,
-        row.event,
-        row.url,
-        row.host,
-        row.attempt_count,
-        row.created_at,
-    )
-    return [DeliveryClaim(*found) for found in tx.execute(taken)]
+
+EXTEND = {table: _extend(table) for table in (tasks, submissions, deliveries)}
 
 
 def extend(
     tx: Connection, table: Table, held: Sequence[tuple[str, int]], lease_s: float
 ) -> None:
     """Keep rows that are still being worked on: `held` is (id, fence) of each."""
-    if held:
-        tx.execute(
-            update(table)
-            .where(
-                table.c.id == bindparam("held_id"),
-                table.c.fence == bindparam("held_fence"),
-                table.c.due_at.is_not(None),
-            )
-            .values(due_at=db_now() + int(lease_s * 1000)),
-            [{"held_id": id, "held_fence": fence} for id, fence in held],
-        )
+    EXTEND[table].run(
+        tx,
+        [
+            {"of_id": id, "of_fence": fence, "lease_ms": int(lease_s * 1000)}
+            for id, fence in held
+        ],
+    )
 
 
 def is_anything_due(tx: Connection, table: Table) -> bool:
@@ -297,13 +259,82 @@ def _pick(tx: Connection, table: Table, due: Select[Any], limit: int) -> Select[
     return due
 
 
-def _lease(table: Table, picked: Select[Any] | Sequence[str], lease_s: float) -> Update:
+def _lease(table: Table, picked: Select[Any] | Sequence[str]) -> Update:
+    """Claims these rows for `lease_ms`, which is given when it runs."""
     return (
         update(table)
         .where(table.c.id.in_(picked))
         .values(
-            due_at=db_now() + int(lease_s * 1000),
+            due_at=db_now() + bindparam("lease_ms", type_=BigInteger),
             fence=table.c.fence + 1,
             claim_count=table.c.claim_count + 1,
         )
     )
+
+
+def _claim_deliveries() -> Update:
+    """Built once: it takes longer to make than to run for the few rows of a host."""
+    row = deliveries.c
+    pending = row.state == DeliveryState.PENDING.value
+    running = (
+        select(row.host, func.count().label("count"))
+        .where(pending, row.claim_count > 0, row.due_at > db_now())
+        .group_by(row.host)
+        .subquery()
+    )
+    place = func.row_number().over(partition_by=row.host, order_by=row.due_at)
+    waiting = (
+        select(row.id, row.host, row.due_at, place.label("place"))
+        .where(pending, row.due_at <= db_now())
+        .subquery()
+    )
+    allowed = func.coalesce(
+        select(1)
+        .where(receivers.c.host == waiting.c.host, receivers.c.paused_until > 0)
+        .scalar_subquery(),
+        bindparam("per_host", type_=Integer),
+    )
+    paused = exists().where(
+        receivers.c.host == waiting.c.host, receivers.c.paused_until > db_now()
+    )
+    due = (
+        select(waiting.c.id)
+        .join(running, running.c.host == waiting.c.host, isouter=True)
+        .where(
+            ~paused,
+            waiting.c.place + func.coalesce(running.c.count, 0) <= allowed,
+        )
+        .order_by(waiting.c.due_at)
+        .limit(bindparam("most", type_=Integer))
+    )
+    # No SKIP LOCKED here: a lock lets one claimer in at a time.
+    return _lease(deliveries, due).returning(
+        row.id,
+        row.fence,
+        row.claim_count,
+        row.task_id,
+        row.client_id,
+        row.event,
+        row.url,
+        row.host,
+        row.attempt_count,
+        row.created_at,
+    )
+
+
+CLAIM_DELIVERIES = _claim_deliveries()
+LOCK_DELIVERIES = select(func.pg_advisory_xact_lock(DELIVERY_CLAIM_LOCK))
+
+
+def claim_deliveries(
+    tx: Connection, *, limit: int, lease_s: float, per_host: int
+) -> list[DeliveryClaim]:
+    """Up to `limit` due deliveries, at most `per_host` under way to one host.
+
+    A host whose breaker is open is left out until its pause ends, and then gets one
+    probe at a time until a delivery succeeds.
+    """
+    if tx.dialect.name == "postgresql":
+        tx.execute(LOCK_DELIVERIES)
+    values = {"most": limit, "lease_ms": int(lease_s * 1000), "per_host": per_host}
+    return [DeliveryClaim(*found) for found in tx.execute(CLAIM_DELIVERIES, values)]

@@ -14,7 +14,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from app.lifecycle import State
+from app.news import News
+
 SQLITE_BUSY_S = 30.0
+CHANGED = "genrelay_changed"
 
 Clock = Callable[[], float]
 # What functions of the store take: an open transaction, or a connection for reading.
@@ -40,10 +44,14 @@ def _sqlite_now(element: Any, compiler: Any, **kw: Any) -> str:
 
 
 class Database:
-    """One database: `transaction()` to write, `reading()` to look."""
+    """One database: `transaction()` to write, `reading()` to look.
 
-    def __init__(self, engine: Engine) -> None:
+    What a transaction has noted (`note_change`) is told when it is committed.
+    """
+
+    def __init__(self, engine: Engine, news: News | None = None) -> None:
         self.engine = engine
+        self.news = news or News()
         # SQLite takes one writer and lets the others sleep and try again; threads of
         # one process wait here instead, and go on the moment the writer is done.
         self._writer = threading.Lock() if self.is_sqlite else nullcontext()
@@ -51,8 +59,12 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A transaction that commits at the end of the block, or changes nothing."""
+        changed: dict[str, State] = {}
         with self._writer, self.engine.begin() as tx:
+            tx.info[CHANGED] = changed
             yield tx
+        if changed:
+            self.news.tell(changed)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -66,15 +78,25 @@ class Database:
         return self.engine.dialect.name == "sqlite"
 
     def close(self) -> None:
+        self.news.close()
         self.engine.dispose()
 
 
+def note_change(tx: Connection, task_id: str, state: State) -> None:
+    """Let those who wait for this task hear of it after the commit."""
+    tx.info.setdefault(CHANGED, {})[task_id] = state
+
+
 def open_database(
-    url: str, *, pool_size: int = 16, clock: Clock = time.time
+    url: str,
+    *,
+    pool_size: int = 16,
+    clock: Clock = time.time,
+    news: News | None = None,
 ) -> Database:
     """The database at a SQLAlchemy URL; `clock` (unix seconds) is used by SQLite."""
     if make_url(url).get_backend_name() == "sqlite":
-        return Database(_sqlite_engine(url, clock))
+        return Database(_sqlite_engine(url, clock), news)
     return Database(
         create_engine(
             url,
@@ -92,7 +114,8 @@ def open_database(
                 "keepalives_count": 3,
                 "tcp_user_timeout": 30_000,
             },
-        )
+        ),
+        news,
     )
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
+    BigInteger,
     ColumnElement,
     Connection,
-    bindparam,
+    Integer,
+    String,
     case,
     exists,
     func,
-    insert,
     literal_column,
     null,
     select,
@@ -22,9 +24,10 @@ from sqlalchemy import (
 )
 
 from app.lifecycle import LIVE, State, SubmissionState
+from app.store.bulk import Bulk, BulkInsert
 from app.store.due import SubmissionClaim
 from app.store.ids import new_id
-from app.store.models import submissions, tasks
+from app.store.models import ForeignString, ForeignText, submissions, tasks
 from app.store.session import db_now
 
 TEXT_LENGTH = 1000
@@ -62,27 +65,44 @@ def open_submission(
     reason: str,
 ) -> str:
     """Write down which channel gets the task, before anything is sent; gives the id."""
-    submission_id = f"sub_{new_id()}"
-    tx.execute(
-        insert(submissions).values(
-            id=submission_id,
-            task_id=task_id,
-            task_fence=task_fence,
-            channel_id=channel_id,
-            key_id=key_id,
-            model=model,
-            state=SubmissionState.OPEN.value,
-            fence=0,
-            claim_count=0,
-            look_count=0,
-            missing_count=0,
-            copy_count=0,
-            cancelling=False,
-            created_at=db_now(),
-            reason=reason,
-        )
+    new = NewSubmission(task_id, task_fence, channel_id, key_id, model, reason)
+    open_all(tx, [new])
+    return new.id
+
+
+@dataclass(frozen=True, slots=True)
+class NewSubmission:
+    """A submission that is still to be written down: see `open_submission`."""
+
+    task_id: str
+    task_fence: int
+    channel_id: str
+    key_id: str
+    model: str
+    reason: str
+    id: str = field(default_factory=lambda: f"sub_{new_id()}")
+
+
+OPEN = BulkInsert(
+    submissions,
+    NewSubmission.__slots__,
+    state=SubmissionState.OPEN.value,
+    fence=0,
+    claim_count=0,
+    look_count=0,
+    missing_count=0,
+    copy_count=0,
+    cancelling=False,
+    created_at=db_now(),
+)
+
+
+def open_all(tx: Connection, new: Sequence[NewSubmission]) -> None:
+    """Write down which channels get these tasks, before anything is sent."""
+    OPEN.run(
+        tx,
+        [{name: getattr(one, name) for name in NewSubmission.__slots__} for one in new],
     )
-    return submission_id
 
 
 def mark_sent(tx: Connection, ids: Collection[str]) -> set[str]:
@@ -153,6 +173,70 @@ def accept(
             )
         ).rowcount
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """What an upstream took: see `accept`."""
+
+    submission_id: str
+    remote_id: str
+    remote: Mapping[str, str]
+    look_in_s: float
+    longest_s: float
+    found: Mapping[str, Any] | None = None
+
+
+ACCEPT = Bulk(
+    {
+        "of_id": String,
+        "its_id": ForeignString,
+        "its_links": JSON,
+        "files": JSON(none_as_null=True),
+        "look_in_ms": BigInteger,
+        "longest_ms": BigInteger,
+    },
+    lambda given: (
+        update(submissions)
+        .where(
+            submissions.c.id == given.of_id,
+            submissions.c.state.in_(
+                [SubmissionState.SENT.value, SubmissionState.UNKNOWN.value]
+            ),
+        )
+        .values(
+            remote_id=given.its_id,
+            remote=given.its_links,
+            state=SubmissionState.ACCEPTED.value,
+            found=given.files,
+            fence=submissions.c.fence + 1,
+            claim_count=0,
+            accepted_at=db_now(),
+            due_at=db_now() + given.look_in_ms,
+            deadline_at=db_now() + given.longest_ms,
+        )
+        .returning(submissions.c.id)
+    ),
+)
+
+
+def accept_all(tx: Connection, accepted: Sequence[Accepted]) -> set[str]:
+    """Upstreams have them, as `accept` says; gives the ids of those that are news."""
+    rows = ACCEPT.returned(
+        tx,
+        [
+            {
+                "of_id": one.submission_id,
+                "its_id": one.remote_id,
+                "its_links": dict(one.remote),
+                "files": None if one.found is None else dict(one.found),
+                "look_in_ms": int(one.look_in_s * 1000),
+                "longest_ms": int(one.longest_s * 1000),
+            }
+            for one in accepted
+        ],
+    )
+    return {row.id for row in rows}
 
 
 def remember_remote(
@@ -292,27 +376,61 @@ def end_sync(tx: Connection, submission_id: str, *, verdict: str) -> bool:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """A claimed submission at which nothing is left to look at, and why."""
+
+    claim: SubmissionClaim
+    verdict: str
+    error: str
+
+
+END = Bulk(
+    {"of_id": String, "of_fence": Integer, "ruling": String, "note": ForeignText},
+    lambda given: (
+        update(submissions)
+        .where(
+            submissions.c.id == given.of_id,
+            submissions.c.fence == given.of_fence,
+            submissions.c.state.in_(OPEN_STATES),
+        )
+        .values(
+            state=SubmissionState.ENDED.value,
+            verdict=given.ruling,
+            error=given.note,
+            due_at=null(),
+            claim_count=0,
+            found=null(),
+            ended_at=db_now(),
+        )
+        .returning(submissions.c.id, submissions.c.fence)
+    ),
+)
+
+
 def end(tx: Connection, claim: SubmissionClaim, *, verdict: str, error: str) -> bool:
     """Nothing is left to look at; False when the lease was lost."""
-    return bool(
-        tx.execute(
-            update(submissions)
-            .where(
-                submissions.c.id == claim.id,
-                submissions.c.fence == claim.fence,
-                submissions.c.state.in_(OPEN_STATES),
-            )
-            .values(
-                state=SubmissionState.ENDED.value,
-                verdict=verdict,
-                error=error[:TEXT_LENGTH] or null(),
-                due_at=null(),
-                claim_count=0,
-                found=null(),
-                ended_at=db_now(),
-            )
-        ).rowcount
+    return bool(end_all(tx, [End(claim, verdict, error)]))
+
+
+def end_all(tx: Connection, ends: Sequence[End]) -> set[tuple[str, int]]:
+    """The same for many; gives id and fence of those whose lease was held.
+
+    A group may hold a late outcome beside the one of the claim that followed it.
+    """
+    rows = END.returned(
+        tx,
+        [
+            {
+                "of_id": one.claim.id,
+                "of_fence": one.claim.fence,
+                "ruling": one.verdict,
+                "note": one.error[:TEXT_LENGTH] or None,
+            }
+            for one in ends
+        ],
     )
+    return {(row.id, row.fence) for row in rows}
 
 
 def confirm(tx: Connection, claim: SubmissionClaim) -> None:
@@ -342,37 +460,57 @@ class NextLook:
     error: str | None = None
 
 
-def plan_looks(tx: Connection, looks: Sequence[NextLook]) -> None:
-    """Give claimed submissions back until their next look, all in one statement."""
-    if not looks:
-        return
-    tx.execute(
+PLAN_LOOKS = Bulk(
+    {
+        "of_id": String,
+        "of_fence": Integer,
+        "of_claimed_at": BigInteger,
+        "due_in_ms": BigInteger,
+        "answered_at": BigInteger,
+        "is_missing": Integer,
+        "seen": String,
+        "done": Integer,
+        "note": ForeignText,
+    },
+    lambda given: (
         update(submissions)
         .where(
-            submissions.c.id == bindparam("of_id"),
-            submissions.c.fence == bindparam("of_fence"),
+            submissions.c.id == given.of_id,
+            submissions.c.fence == given.of_fence,
             submissions.c.due_at.is_not(None),
         )
         .values(
-            due_at=db_now() + bindparam("due_in_ms"),
+            # Its upstream called during the look: what it said may be newer.
+            due_at=case(
+                (submissions.c.called_at > given.of_claimed_at, submissions.c.due_at),
+                else_=db_now() + given.due_in_ms,
+            ),
             claim_count=0,
             look_count=submissions.c.look_count + 1,
-            looked_at=func.coalesce(bindparam("looked_at"), submissions.c.looked_at),
+            looked_at=func.coalesce(given.answered_at, submissions.c.looked_at),
             missing_count=case(
-                (bindparam("missing") == 1, submissions.c.missing_count + 1),
-                else_=0,
+                (given.is_missing == 1, submissions.c.missing_count + 1), else_=0
             ),
-            phase=func.coalesce(bindparam("seen"), submissions.c.phase),
-            percent=func.coalesce(bindparam("done"), submissions.c.percent),
-            error=bindparam("note"),
-        ),
+            phase=func.coalesce(given.seen, submissions.c.phase),
+            percent=func.coalesce(given.done, submissions.c.percent),
+            error=given.note,
+        )
+    ),
+)
+
+
+def plan_looks(tx: Connection, looks: Sequence[NextLook]) -> None:
+    """Give claimed submissions back until their next look, all in one statement."""
+    PLAN_LOOKS.run(
+        tx,
         [
             {
                 "of_id": look.claim.id,
                 "of_fence": look.claim.fence,
+                "of_claimed_at": look.claim.claimed_at,
                 "due_in_ms": max(1, int(look.due_in_s * 1000)),
-                "looked_at": None if look.error else look.claim.claimed_at,
-                "missing": int(look.missing),
+                "answered_at": None if look.error else look.claim.claimed_at,
+                "is_missing": int(look.missing),
                 "seen": look.phase,
                 "done": look.percent,
                 "note": look.error[:TEXT_LENGTH] if look.error else None,
@@ -463,7 +601,8 @@ def assume_lost(tx: Connection, submission_id: str) -> bool:
 def wake(tx: Connection, submission_id: str) -> bool:
     """Make a submission due now: its upstream says that something changed.
 
-    A look under way loses its lease to the next one, which is no sign of poison.
+    One that is due keeps its place; False when there is nothing to look at. A look
+    under way loses its lease to the next one, which is no sign of poison.
     """
     return bool(
         tx.execute(
@@ -485,9 +624,14 @@ def wake(tx: Connection, submission_id: str) -> bool:
     )
 
 
-def find(tx: Connection, submission_id: str) -> Submission | None:
-    """The submission with this id, if there is one."""
-    found = _read(tx, submissions.c.id == submission_id)
+def find(
+    tx: Connection, submission_id: str, *, lock: bool = False
+) -> Submission | None:
+    """The submission with this id, if there is one.
+
+    With `lock` it stays as it is until the transaction ends.
+    """
+    found = _read(tx, submissions.c.id == submission_id, lock=lock)
     return found[0] if found else None
 
 
@@ -532,30 +676,34 @@ def count_live_of(tx: Connection, channel_id: str) -> dict[str, int]:
     return {**counts, channel_id: sum(counts.values())}
 
 
+PUT_BACK = Bulk(
+    {"of_id": String, "of_fence": Integer, "due_in_ms": BigInteger},
+    lambda given: (
+        update(submissions)
+        .where(submissions.c.id == given.of_id, submissions.c.fence == given.of_fence)
+        .values(
+            due_at=db_now() + given.due_in_ms,
+            claim_count=submissions.c.claim_count - 1,
+        )
+    ),
+)
+
+
 def put_back(
     tx: Connection, claims: Sequence[SubmissionClaim], due_in_s: Sequence[float]
 ) -> None:
     """Let looks that are over a limit wait; this counts as no look and no claim."""
-    if claims:
-        tx.execute(
-            update(submissions)
-            .where(
-                submissions.c.id == bindparam("of_id"),
-                submissions.c.fence == bindparam("of_fence"),
-            )
-            .values(
-                due_at=db_now() + bindparam("due_in_ms"),
-                claim_count=submissions.c.claim_count - 1,
-            ),
-            [
-                {
-                    "of_id": claim.id,
-                    "of_fence": claim.fence,
-                    "due_in_ms": max(1, int(wait_s * 1000)),
-                }
-                for claim, wait_s in zip(claims, due_in_s, strict=True)
-            ],
-        )
+    PUT_BACK.run(
+        tx,
+        [
+            {
+                "of_id": claim.id,
+                "of_fence": claim.fence,
+                "due_in_ms": max(1, int(wait_s * 1000)),
+            }
+            for claim, wait_s in zip(claims, due_in_s, strict=True)
+        ],
+    )
 
 
 def _is_live() -> ColumnElement[bool]:
@@ -564,9 +712,10 @@ def _is_live() -> ColumnElement[bool]:
     return submissions.c.state.in_([literal_column(f"'{word}'") for word in states])
 
 
-def _read(tx: Connection, *where: Any) -> list[Submission]:
+def _read(tx: Connection, *where: Any, lock: bool = False) -> list[Submission]:
     columns = [submissions.c[name] for name in Submission.__slots__]
-    rows = tx.execute(select(*columns).where(*where).order_by(submissions.c.created_at))
+    query = select(*columns).where(*where).order_by(submissions.c.created_at)
+    rows = tx.execute(query.with_for_update() if lock else query)
     return [
         Submission(**{**row, "state": SubmissionState(row["state"])})
         for row in rows.mappings()

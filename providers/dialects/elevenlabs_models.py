@@ -290,6 +290,7 @@ def flow_model(
         qualities=tuple(qualities.split()),
         typical_s=typical_s,
         longest_s=longest_s,
+        resold=True,  # images and videos are all of other makers
     )
 
 

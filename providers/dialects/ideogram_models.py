@@ -206,6 +206,7 @@ def offer(
     }
     model = Model(
         name=name,
+        resold=api is Api.V2 and "ideogram" not in name,
         media_type=MediaType.IMAGE,
         sync=is_sync,
         refuses=NOWHERE | refuses,

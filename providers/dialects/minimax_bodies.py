@@ -22,10 +22,9 @@ from providers.inputs import as_url
 from providers.payload import given, merged
 from providers.types import GenerationRequest, Model
 
-# No address for callbacks is given to MiniMax: it would be asked to repeat a challenge
-# while the submit is still under way, and a submit whose address fails is refused.
+ADDRESS = "callback_url"
 # An answer in pieces (`stream`) is not what is read here.
-OURS = ("model", "callback_url", "stream")
+OURS = ("model", ADDRESS, "stream")
 
 FIRST_FRAME, LAST_FRAME = "first_frame", "last_frame"
 DEFAULT_V2_SECONDS = 6
@@ -53,6 +52,7 @@ def write_video_v1(request: GenerationRequest, offer: Offer) -> Flow[dict[str, A
         prompt=request.text or None,
         duration=whole_seconds(request),
         resolution=resolution_of(request, offer.model),
+        callback_url=request.callback_url,
     )
     if offer.image_use is ImageUse.SUBJECT:
         body["subject_reference"] = [{"type": "character", "image": urls}]
@@ -117,6 +117,7 @@ def write_video_v2(request: GenerationRequest, offer: Offer) -> Flow[dict[str, A
             has_frame=FIRST_FRAME in roles,
             has_files=bool(roles or request.video_url or request.audio_url),
         ),
+        callback_url=request.callback_url,
     )
     return with_extras(body, request)
 

@@ -96,6 +96,8 @@ LIMITS: Mapping[str, Mapping[str, Any]] = {
         for tier in ("pro", "standard", "4k")
     },
 }
+OWN = ("gen3", "gen4", "aleph", "act_", "upscale", "magnific")
+"""Families that are Runway's own; the others are sold under their makers' names."""
 SHORT_PROMPTS = ("gen3a", "gen4", "veo")
 """Families that take a thousand characters of text."""
 
@@ -152,6 +154,7 @@ def model_of(name: str) -> Model:
         refuses=frozenset(refuses),
         typical_s=TYPICAL_S[media_type],
         longest_s=LONGEST_S,
+        resold=not name.startswith(OWN),
         **{**limits, **LIMITS.get(name, {})},
     )
 

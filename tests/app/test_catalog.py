@@ -66,3 +66,37 @@ def test_open_catalogue_serves_names_that_are_in_no_list() -> None:
     channels = [a_channel()]
     found = catalog.offers(channels, {"lumen": replace(LUMEN, describe=describe)}, "x")
     assert [offer.upstream_name for offer in found] == ["x"]
+
+
+def test_maker_of_a_model_comes_before_channels_that_take_any_name() -> None:
+    anything = replace(
+        LUMEN,
+        name="anything",
+        models=(),
+        describe=lambda name: replace(MODEL, name=name),
+    )
+    channels = [a_channel("any", provider="anything"), a_channel()]
+    providers = {**PROVIDERS, "anything": anything}
+
+    found = catalog.offers(channels, providers, "lumen-1")
+    assert [offer.channel.name for offer in found] == ["main"]
+    unlisted = catalog.offers(channels, providers, "lumen-77")
+    assert [offer.channel.name for offer in unlisted] == ["any"]
+
+
+def test_maker_of_a_model_comes_before_those_who_sell_it_on() -> None:
+    resold = replace(MODEL, resold=True)
+    seller = replace(
+        LUMEN, name="seller", models=(resold,), describe=by_name((resold,))
+    )
+    providers = {**PROVIDERS, "seller": seller}
+    shop = a_channel("shop", provider="seller")
+
+    def serving(*channels: Channel) -> list[str]:
+        found = catalog.offers(channels, providers, "lumen-1")
+        return [offer.channel.name for offer in found]
+
+    assert serving(shop, a_channel()) == ["main"]
+    assert serving(shop) == ["shop"]
+    mapped = replace(shop, models={"lumen-1": "lumen-1"})
+    assert serving(mapped, a_channel()) == ["shop", "main"]

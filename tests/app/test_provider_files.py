@@ -146,6 +146,7 @@ def test_every_limit_is_read() -> None:
     output_formats: [mp4]
     typical_s: 30
     longest_s: 600
+    resold: true
 """
     text = BASE.replace("{prompt}", "{prompt} {images[0]}") + model.lstrip("\n")
     told = told_by(text)
@@ -174,6 +175,7 @@ def test_every_limit_is_read() -> None:
             output_formats=("mp4",),
             typical_s=30.0,
             longest_s=600.0,
+            resold=True,
         ),
     )
 

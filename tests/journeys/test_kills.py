@@ -77,13 +77,16 @@ def test_kill_during_the_submit_is_never_sent_again_without_a_way_to_ask(
 
 def test_kill_while_polling_costs_only_time(gateway: Gateway, worker: Process) -> None:
     with receiving() as receiver:
+        before = gateway.calls("dashscope", "poll")
         task_id = gateway.post(
             model="wanx2.1-t2i-turbo",
             prompt="a brass compass [slow 3s] [poll hang once]",
             callback_url=receiver.url,
         )
         eventually(
-            lambda: gateway.get(task_id)["submit_time"] is not None, 20, "acceptance"
+            lambda: gateway.calls("dashscope", "poll") > before,
+            20,
+            "a look, which is never answered",
         )
         worker.kill()
         gateway.worker()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import tarfile
 from typing import Any
 
@@ -15,8 +16,10 @@ from providers.dialects import minimax_models
 from providers.flow import Call, Reply
 from providers.types import (
     Artifact,
+    Callback,
     Credentials,
     GenerationRequest,
+    Heard,
     MediaInput,
     MediaType,
     Phase,
@@ -119,6 +122,7 @@ def test_video_is_asked_for_in_the_words_of_v1():
         "duration": 6,
         "resolution": "1080P",
         "prompt_optimizer": False,
+        "callback_url": "https://gw.example/up/1/abc",
     }
 
 
@@ -155,6 +159,100 @@ def test_size_of_a_v1_video_is_a_resolution(
     assert body_of(model, **fields)["resolution"] == resolution
 
 
+# Our address
+
+
+ADDRESS = "https://gw.example/up/1/abc"
+FAILED_CHALLENGE = {
+    H23: {"base_resp": {"status_code": 2013, "status_msg": "callback_url invalid"}},
+    H3: {
+        "type": "error",
+        "error": {
+            "type": "bad_request_error",
+            "message": "invalid params, Callback validation failed (2013)",
+        },
+    },
+}
+
+
+@pytest.mark.parametrize(("model", "status"), [(H23, 200), (H3, 400)])
+def test_an_address_that_failed_its_challenge_is_tried_again(model: str, status: int):
+    refused = answer(FAILED_CHALLENGE[model], status=status)
+    with pytest.raises(errors.RateLimited, match="challenge"):
+        answered(model, refused, callback_url=ADDRESS)
+    with pytest.raises(errors.Rejected):  # it was given none
+        answered(model, refused)
+
+
+def test_another_refusal_with_an_address_is_the_clients():
+    with pytest.raises(errors.Rejected):
+        answered(H23, reply_of(2013), callback_url=ADDRESS)
+
+
+@pytest.mark.parametrize("model", [H23, H3])
+def test_a_channel_may_keep_our_address_to_itself(model: str):
+    call = submitted(model, callback_url=ADDRESS)
+    sent = minimax.authorize(call, Credentials("sk", {"callbacks": "off"}, 0.0))
+    assert sent.json == body_of(model)
+    for settings in ({}, {"callbacks": "on"}):
+        sent = minimax.authorize(call, Credentials("sk", settings, 0.0))
+        assert sent.json["callback_url"] == ADDRESS
+
+
+def test_what_brings_its_result_at_once_is_told_no_address():
+    for model in ("image-01", "speech-2.6-hd", "music-2.6"):
+        assert "callback_url" not in body_of(model, callback_url=ADDRESS)
+
+
+# Callbacks
+
+
+def told(body: Any, model: str = H23) -> Heard:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return minimax.receive(Callback({}, content), model)
+
+
+def test_a_challenge_is_to_be_repeated_and_names_no_job():
+    assert told({"challenge": "a b"}) == Heard((), answer={"challenge": "a b"})
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "api"),
+    [
+        (H23, {"task_id": "12", "status": "processing"}, "video_v1"),
+        (H23, {"task_id": 12, "status": "failed", "base_resp": {}}, "video_v1"),
+        (H3, {"task": {"id": "12", "status": "running"}}, "video_v2"),
+        (H3, {"task_id": "12", "status": "succeeded"}, "video_v2"),
+    ],
+)
+def test_a_callback_names_its_video(model: str, body: dict[str, Any], api: str):
+    assert told(body, model) == Heard(("12",), Remote("12", {"api": api}))
+
+
+def test_a_callback_of_no_video_brings_no_job_to_adopt():
+    assert told({"task_id": "12"}, "image-01") == Heard(("12",))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"no",
+        b"[" * 100_000,
+        [],
+        {},
+        {"task_id": ""},
+        {"task_id": True},
+        {"task": "12"},
+        {"challenge": None},
+        {"challenge": {"a": 1}},
+        {"challenge": "a" * 2001, "task_id": "12"},
+    ],
+)
+def test_what_is_no_callback_is_unexpected(body: Any):
+    with pytest.raises(errors.UnexpectedReply):
+        told(body)
+
+
 # Submit: video v2
 
 
@@ -169,6 +267,7 @@ def test_video_is_asked_for_in_the_words_of_v2():
         "resolution": "2K",
         "duration": 15,
         "ratio": "9:16",
+        "callback_url": "https://gw.example/x",
     }
 
 

@@ -777,6 +777,23 @@ def test_a_callback_names_its_film_and_is_signed():
     assert not verify_hmac_sha256(heard.signed.message, heard.signed.signature, "no")
 
 
+def test_a_callback_is_answered_with_the_word_that_is_wanted():
+    assert pixverse.receive(a_callback(), V5).answer == "ok"
+
+
+def test_a_film_names_the_address_that_the_channel_has_registered():
+    named = {"webhook_id": " 7f3a "}
+    for settings, paid, wanted in (
+        (named, True, "7f3a"),
+        (named, False, None),
+        ({"webhook_id": ""}, True, None),
+        ({}, True, None),
+    ):
+        call = Call("POST", "/openapi/v2/video/text/generate", paid=paid)
+        sent = pixverse.authorize(call, Credentials("sk", settings, 0.0))
+        assert sent.headers.get("Webhook-Id") == wanted
+
+
 def test_a_changed_callback_is_not_signed():
     forged = json.dumps({**json.loads(BODY), "status": 8}).encode()
     for callback in (a_callback(forged), a_callback(webhook_nonce="m" * 32)):

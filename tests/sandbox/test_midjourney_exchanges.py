@@ -449,4 +449,5 @@ def test_hook_gets_the_task_at_every_change(sandbox: Sandbox):
         task_id = begun(sandbox, "submit/imagine", body)
         told = [json.loads(listener.next().body) for _ in range(3)]
     assert {(task["id"], task["state"]) for task in told} == {(task_id, "gw-2")}
-    assert told[-1]["status"] == "SUCCESS"
+    # They leave side by side, and may overtake one another.
+    assert "SUCCESS" in {task["status"] for task in told}

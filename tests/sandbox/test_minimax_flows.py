@@ -193,3 +193,20 @@ def test_key_is_proved_without_a_job(sandbox: Sandbox, send: Sender):
     with pytest.raises(errors.KeyRefused):
         drive(minimax.test(), send_as(sandbox, "bad-key"))
     assert sandbox.ledger.submits("minimax") == []
+
+
+NOBODY = "http://127.0.0.1:9/nobody"
+
+
+@pytest.mark.parametrize("model", [H23, H3])
+def test_an_address_where_nobody_answers_the_challenge_starts_nothing(
+    sandbox: Sandbox, send: Sender, model: str
+):
+    with pytest.raises(errors.RateLimited, match="challenge"):
+        send.submit(wanted(model, callback_url=NOBODY))
+    assert sandbox.ledger.submits("minimax") == []
+
+
+def test_a_channel_that_keeps_the_address_needs_no_challenge(send: Sender):
+    send.settings = {"callbacks": "off"}
+    assert send.submit(wanted(H23, callback_url=NOBODY)).remote is not None

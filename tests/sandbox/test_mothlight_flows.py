@@ -95,7 +95,7 @@ def test_output_that_failed_is_told(send: Sender) -> None:
 
 def test_progress_rises_and_looks_are_advised(send: Sender) -> None:
     seen: list[Snapshot] = []
-    send.wait(begun(send, "a moth [slow 400ms]"), pause_s=0.03, watch=seen.append)
+    send.wait(begun(send, "a moth [slow 1500ms]"), pause_s=0.03, watch=seen.append)
     percents = [snapshot.percent or 0 for snapshot in seen]
     assert percents == sorted(percents)
     assert {Phase.PENDING, Phase.RUNNING} < {snapshot.phase for snapshot in seen}

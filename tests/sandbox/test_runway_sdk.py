@@ -84,7 +84,7 @@ def test_films_images_and_sounds_can_be_decoded(
 
 def test_task_is_followed_and_deleted(client: RunwayML) -> None:
     made = client.text_to_video.create(
-        model="veo3.1", prompt_text="x [slow 400ms]", ratio="1280:720", duration=4
+        model="veo3.1", prompt_text="x [slow 1500ms]", ratio="1280:720", duration=4
     )
     assert made.estimated_cost.credits == 30
     seen = []

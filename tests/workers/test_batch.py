@@ -20,7 +20,7 @@ from app.store.models import submissions as submissions_table
 from tests.workers.bench import PNG, Bench, ok
 from workers import batch as batch_module
 from workers import deliver, poll, submit
-from workers.batch import Batch, Job, Leave
+from workers.batch import Batch, Job, Leave, Taken
 from workers.http import Answer
 
 WAIT_S = 10.0
@@ -53,6 +53,7 @@ class Desk:
     refused: list[str] = field(default_factory=list)
     hold: set[str] = field(default_factory=set)
     paid: set[str] = field(default_factory=set)
+    put_back: set[str] = field(default_factory=set)
     broken: set[str] = field(default_factory=set)
     record_errors: list[Exception] = field(default_factory=list)
     unrecordable: set[str] = field(default_factory=set)
@@ -68,7 +69,8 @@ class Desk:
         self._tell(lambda: self.asked.append((limit, sorted(full))))
         free = [claim for claim in self.due if claim.lane not in full][:limit]
         self.due = [claim for claim in self.due if claim not in free]
-        return free
+        kept = [claim for claim in free if claim.id not in self.put_back]
+        return Taken(kept, more=len(free) == limit)
 
     async def work(self, claim: Claim, leave: Leave) -> str:
         gate = self.gates.setdefault(claim.id, asyncio.Event())
@@ -244,6 +246,28 @@ def test_lane_is_asked_for_again_when_its_calls_have_ended(loop: Loop) -> None:
     assert len(worker.desk.recorded) == 50
 
 
+def test_lane_that_was_full_needs_no_ring_to_go_on(loop: Loop) -> None:
+    worker = a_worker(loop, *claims_of(*(f"t{n}" for n in range(50))), capacity=4)
+    worker.batch.run()
+    assert len(worker.desk.recorded) == 50
+
+
+def test_more_is_claimed_when_a_part_of_the_claims_came_to_nothing(loop: Loop) -> None:
+    worker = a_worker(loop, *claims_of(*(f"t{n}" for n in range(20))), capacity=16)
+    worker.desk.put_back = {f"t{n}" for n in range(0, 20, 3)}
+    worker.batch.run()
+    assert len(worker.desk.recorded) == 13
+
+
+def test_claims_that_all_came_to_nothing_are_not_made_again_at_once(
+    loop: Loop,
+) -> None:
+    worker = a_worker(loop, *claims_of(*(f"t{n}" for n in range(20))), capacity=16)
+    worker.desk.put_back = {f"t{n}" for n in range(20)}
+    worker.batch.run()
+    assert len(worker.desk.asked) == 1
+
+
 def test_no_more_is_claimed_than_the_capacity(loop: Loop) -> None:
     claims = [Claim(f"t{n}", f"lane{n}") for n in range(30)]
     ids = {claim.id for claim in claims}
@@ -372,6 +396,27 @@ def test_defect_in_recording_does_not_take_the_others(loop: Loop) -> None:
     loop.call_soon_threadsafe(let_both_go)
     worker.join()
     assert len(worker.desk.recorded) >= 1
+
+
+def test_running_batch_with_room_takes_more_without_a_ring(loop: Loop) -> None:
+    worker = a_worker(loop, *claims_of("slow"), hold={"slow"})
+    worker.run()
+    worker.desk.until(lambda: worker.desk.started == ["slow"])
+    worker.desk.due = claims_of("t1")
+    assert worker.batch.look_again()
+    worker.desk.until(lambda: worker.desk.recorded == ["t1"])
+    worker.desk.let_go("slow")
+    worker.join()
+
+
+def test_batch_that_does_not_run_or_has_no_room_needs_a_ring(loop: Loop) -> None:
+    worker = a_worker(loop, *claims_of("slow"), hold={"slow"}, capacity=1)
+    assert not worker.batch.look_again()
+    worker.run()
+    worker.desk.until(lambda: worker.desk.started == ["slow"])
+    assert not worker.batch.look_again()
+    worker.desk.let_go("slow")
+    worker.join()
 
 
 def test_stop_waits_for_calls_under_way_and_claims_nothing_more(loop: Loop) -> None:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from app.settings import Settings
 from tests.workers.bench import Bench, bench, ok
 from workers import celery as jobs_module
 from workers.celery import Pool, make_worker, register
+from workers.process import Working
 
 __all__ = ["bench"]
 
@@ -146,6 +147,56 @@ def test_stopping_waits_for_the_job_that_runs(on_redis: Celery) -> None:
     assert ended == ["job", "worker"]
 
 
+def test_worker_with_nothing_to_do_stops_at_once(celery: Celery) -> None:
+    done = threading.Event()
+    ringer = Ringer(celery)
+    with working(celery, {Bell.POLL: done.set}):
+        ringer.ring(Bell.POLL)
+        assert done.wait(WAIT_S)
+        ringer.close()
+        time.sleep(1)  # its broker says nothing more
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 4
+
+
+@dataclass
+class BusyPool:
+    """A pool whose job finds work until it is told to take no more."""
+
+    started: threading.Event = field(default_factory=threading.Event)
+    told: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def jobs(self) -> Mapping[Bell, Callable[[], None]]:
+        return {Bell.POLL: self.work}
+
+    def work(self) -> None:
+        self.started.set()
+        self.told.wait(WAIT_S)
+
+    def take_no_more(self) -> None:
+        self.told.set()
+
+
+def test_worker_that_always_finds_work_stops_when_it_is_told(
+    in_memory: Celery,
+) -> None:
+    pool: Any = BusyPool()
+    register(in_memory, pool)
+    told = Working(make_worker(in_memory, [Bell.POLL]), pool)
+    celery_state.should_stop = None
+    thread = threading.Thread(target=told.run, daemon=True)
+    thread.start()
+    ringer = Ringer(in_memory)
+    ringer.ring(Bell.POLL)
+    assert pool.started.wait(WAIT_S)
+    told.stop()
+    thread.join(WAIT_S / 2)
+    celery_state.should_stop = None
+    ringer.close()
+    assert not thread.is_alive()
+
+
 def test_broken_message_does_not_stop_the_worker(on_redis: Celery) -> None:
     done = threading.Event()
     ringer = Ringer(on_redis)
@@ -217,6 +268,33 @@ def test_job_of_a_pool_does_what_is_due(bench: Bench, pool: Pool) -> None:
     pool.jobs[Bell.SUBMIT]()
     assert bench.task(task_id).state is State.PROCESSING
     assert pool.under_way == 0
+
+
+def test_pool_at_work_takes_what_is_due_without_a_message(
+    bench: Bench, pool: Pool
+) -> None:
+    bench.a_channel()
+    bench.a_task()
+    started = threading.Event()
+    gate: list[asyncio.Event] = []
+
+    async def slow(*args: Any, **how: Any) -> Any:
+        gate.append(asyncio.Event())
+        started.set()
+        await gate[0].wait()
+        return ok(id="job-1")
+
+    bench.engine.send = slow  # type: ignore[method-assign]
+    bench.rt.ring(Bell.SUBMIT)
+    assert bench.rung == [Bell.SUBMIT]  # it is not at work yet
+    thread = threading.Thread(target=pool.jobs[Bell.SUBMIT])
+    thread.start()
+    assert started.wait(WAIT_S)
+    bench.rt.ring(Bell.SUBMIT)
+    bench.rt.ring(Bell.POLL)
+    assert bench.rung == [Bell.SUBMIT, Bell.POLL]
+    bench.engine.loop.call_soon_threadsafe(gate[0].set)  # type: ignore[attr-defined]
+    thread.join(WAIT_S)
 
 
 def test_pool_that_was_stopped_takes_nothing_new(bench: Bench, pool: Pool) -> None:

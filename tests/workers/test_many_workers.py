@@ -40,6 +40,7 @@ CLIENTS = 8
 HOSTS = 40
 IN_FLIGHT = 60
 PER_S = 100
+WIDE_PER_S = 200
 LONGEST_S = 150
 
 
@@ -192,7 +193,8 @@ def test_many_workers_do_every_row_once_and_keep_to_the_limits(
         priority=1,
         limits={"in_flight": IN_FLIGHT, "submits_per_s": PER_S, "polls_per_s": PER_S},
     )
-    bench.a_channel("wide")
+    # Not all at once, so that the narrow one has its places taken more than once.
+    bench.a_channel("wide", limits={"submits_per_s": WIDE_PER_S})
     fill(bench)
     census = Census()
     workers = [a_worker(bench, census, narrow) for _ in range(4)]

@@ -237,6 +237,7 @@ class Ground:
         self.flask_app = create_app(self.bench.base, self.bench.providers)
         self.http = self.flask_app.test_client()
         self.eye = sqlite3.connect(folder / "store.db")
+        self.eye.execute("PRAGMA synchronous = OFF")
         self._first = {
             name: self.eye.execute(f"SELECT * FROM {name}").fetchall()
             for name in [table.name for table in metadata.sorted_tables]

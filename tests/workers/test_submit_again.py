@@ -10,6 +10,7 @@ from app.lifecycle import State
 from app.store import channels
 from providers import errors
 from providers.flow import Reply
+from providers.types import Provider
 from tests.workers.bench import LUMEN, Bench, bench, ok, refused
 from workers import submit
 
@@ -219,3 +220,22 @@ def test_task_whose_account_is_gone_is_parked_and_not_sent_elsewhere(
     task = bench.task(task_id)
     assert (task.state, task.error_code) == (State.FAILED, "upstream_outcome_unknown")
     assert bench.engine.paid == ["main"]
+
+
+@pytest.mark.parametrize("provider", [LUMEN, KEYED], ids=["parked", "to be sent again"])
+def test_rejection_that_comes_after_the_task_was_given_up_as_lost_ends_it(
+    bench: Bench, provider: Provider
+) -> None:
+    """The worker was held up; another one could not know what became of its call."""
+    bench.a_channel(provider=provider)
+    task_id = bench.a_task()
+    (handing,) = bench.claim()
+    bench.script(refused(400))
+    late = bench.hand_over(handing)
+    bench.wait(bench.settings.lease_s + 1)
+    assert bench.claim() == []  # notes that the outcome is unknown
+
+    bench.record((handing, late))
+
+    task = bench.task(task_id)
+    assert (task.state, task.error_code) == (State.FAILED, "invalid_request")

@@ -50,6 +50,17 @@ def test_old_task_goes_with_its_files(bench: Bench) -> None:
             bench.storage.open(key)
 
 
+def test_more_than_one_batch_goes_in_one_round(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "BATCH", 2)
+    for n in range(5):
+        ended(bench, f"results/{n}")
+    bench.wait(31 * DAY_S)
+    sweep.sweep(bench.rt)
+    assert count(bench) == 0
+
+
 def test_young_task_stays(bench: Bench) -> None:
     ended(bench, "results/1")
     bench.wait(29 * DAY_S)

@@ -42,6 +42,7 @@ from providers.types import (
     Signed,
     by_name,
 )
+from tests.app.store.stores import sqlite_url, unsafe
 
 SECRET_KEY = "2f1c7e0a9b3d4c5f6e8a1b0c9d7e6f5a4b3c2d1e"
 WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef").decode()
@@ -102,8 +103,13 @@ def a_flow(request: Any) -> Flow[Any]:
 
 
 def receive(callback: Callback, model: str) -> Heard:
-    """`{"id", "url"?}`, signed when it has a `lumen-signature` header."""
+    """`{"id", "url"?}`, signed when it has a `lumen-signature` header, or a challenge.
+
+    `lumen-wants` is the answer that it wants.
+    """
     body = json.loads(callback.body)
+    if "challenge" in body:
+        return Heard(ids=(), answer={"challenge": body["challenge"]})
     headers = callback.headers
     signed = None
     if "lumen-signature" in headers:
@@ -116,7 +122,12 @@ def receive(callback: Callback, model: str) -> Heard:
             keys_url=KEYS_URL,
         )
     links = {"status": body["url"]} if "url" in body else {}
-    return Heard(ids=(body["id"],), remote=Remote(body["id"], links), signed=signed)
+    return Heard(
+        ids=(body["id"],),
+        remote=Remote(body["id"], links),
+        signed=signed,
+        answer=headers.get("lumen-wants"),
+    )
 
 
 LUMEN = Provider(
@@ -282,12 +293,13 @@ def make_gateway(
         "GENRELAY_MAX_IMAGE_PIXELS": "1000000",
         **variables,
     }
-    if database_url:
-        env["DATABASE_URL"] = database_url
+    # Where a process with the same data folder looks for it.
+    env["DATABASE_URL"] = database_url or sqlite_url(folder, "genrelay.db")
     settings = Settings.from_env(env)
     clock, rung = Clock(), []
-    database = open_database(settings.database_url, clock=clock)
-    metadata.create_all(database.engine)
+    database = unsafe(open_database(settings.database_url, clock=clock))
+    if database_url:
+        metadata.create_all(database.engine)
     rt = Runtime(
         settings=settings,
         database=database,

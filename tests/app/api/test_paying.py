@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -185,3 +187,36 @@ def test_refused_requests_do_not_put_off_the_next_turn(gateway: Gateway) -> None
         assert gateway.post(BODY).status_code == 429
     with gateway.rt.reading() as tx:
         assert tx.execute(select(gates.c.free_at)).scalar_one() == before
+
+
+def test_prices_are_not_asked_for_inside_a_transaction(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would take a second connection, and many at once would wait for ever."""
+    open_now: list[int] = []
+    transaction, reading = gateway.rt.database.transaction, gateway.rt.database.reading
+
+    @contextmanager
+    def noted_transaction() -> Iterator[Any]:
+        with transaction() as tx:
+            open_now.append(1)
+            try:
+                yield tx
+            finally:
+                open_now.pop()
+
+    @contextmanager
+    def noted_reading() -> Iterator[Any]:
+        assert not open_now, "a second connection inside a transaction"
+        with reading() as tx:
+            yield tx
+
+    monkeypatch.setattr(gateway.rt.database, "transaction", noted_transaction)
+    monkeypatch.setattr(gateway.rt.database, "reading", noted_reading)
+    for n in range(3):
+        gateway.web.price_memory._values.clear()
+        gateway.web.channel_memory._values.clear()
+        answer = gateway.post(
+            {"model": "lumen-free", "prompt": "x"}, Idempotency_Key=f"key-{n}"
+        )
+        assert answer.status_code == 200, answer.text

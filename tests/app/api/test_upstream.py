@@ -184,6 +184,38 @@ def test_a_large_body_is_refused(gateway: Gateway) -> None:
     assert answer.status_code == 413
 
 
+def test_a_challenge_is_repeated_and_wakes_nothing(gateway: Gateway) -> None:
+    text = 'a "word"\u2028 </script>'
+    for state, remote_id in (("sent", None), ("unknown", None), ("accepted", "job-1")):
+        submission_id = gateway.a_submission(state, remote_id)
+
+        answer = call(gateway, submission_id, {"challenge": text})
+
+        assert (answer.status_code, answer.json) == (200, {"challenge": text})
+        assert answer.content_type == "application/json"
+        assert not is_due(gateway, submission_id)
+        assert row_of(gateway, submission_id).called_at is None
+        assert gateway.rung == []
+
+
+def test_a_challenge_for_no_address_is_not_repeated(gateway: Gateway) -> None:
+    for path in ("/upstream/main/sub_1.x", "/upstream/main"):
+        answer = gateway.http.post(path, json={"challenge": "abc"})
+
+        assert answer.status_code in (401, 404)
+        assert "abc" not in answer.text
+
+
+def test_the_word_that_an_upstream_wants_is_the_whole_answer(gateway: Gateway) -> None:
+    submission_id = gateway.a_submission("accepted", "job-1")
+    for job in ("job-1", "job-2"):
+        answer = call(gateway, submission_id, {"id": job}, lumen_wants="ok")
+
+        assert (answer.status_code, answer.data) == (200, b"ok")
+        assert answer.mimetype == "text/plain"
+    assert is_due(gateway, submission_id)
+
+
 # Signatures
 
 
@@ -296,6 +328,14 @@ def test_an_hmac_is_verified_by_the_channels_webhook_secret(gateway: Gateway) ->
     assert hmac_call(gateway, submission_id, b"other").status_code == 401
     assert hmac_call(gateway, submission_id, WEBHOOK_SECRET.encode()).status_code == 401
     assert hmac_call(gateway, submission_id).status_code == 401
+
+
+def test_only_the_first_signatures_of_a_callback_are_tried(gateway: Gateway) -> None:
+    submission_id = gateway.a_submission("accepted", "job-1")
+    key = base64.b64decode(WEBHOOK_SECRET.removeprefix("whsec_"))
+
+    assert hmac_call(gateway, submission_id, *[b"no"] * 7, key).status_code == 200
+    assert hmac_call(gateway, submission_id, *[b"no"] * 8, key).status_code == 401
 
 
 @pytest.mark.parametrize("secret", [None, "", "whsec_", "whsec_***"])

@@ -10,6 +10,7 @@ import pytest
 
 from app.api.waiting import Waiting, read_preference
 from app.lifecycle import FINAL, State
+from app.news import News
 
 
 class Store:
@@ -80,6 +81,71 @@ def test_one_thread_asks_for_all_and_for_nobody_when_nobody_waits() -> None:
 
     assert len(store.asked) == count
     assert {name for name, _ in store.asked} == {"waiting"}
+    waiting.close()
+
+
+def test_news_wake_those_whose_task_changed() -> None:
+    store, done, news = Store(), list[str](), News(is_whole=True)
+    waiting = Waiting(store.find_states, web_threads=64, look_every_s=0.005, news=news)
+    threads = [waiting_thread(waiting, each, done) for each in ("a", "b")]
+    until(lambda: sum("b" in ids for _, ids in store.asked) > 0)
+
+    news.tell({"a": State.PROCESSING, "b": State.SUCCEEDED})
+
+    until(lambda: done == ["b"])
+    waiting.close()
+    for thread in threads:
+        thread.join()
+
+
+def test_where_news_come_the_store_is_asked_seldom() -> None:
+    store, done = Store(), list[str]()
+    waiting = Waiting(
+        store.find_states,
+        web_threads=64,
+        look_every_s=0.001,
+        look_anyway_s=30,
+        news=News(is_whole=True),
+    )
+    thread = waiting_thread(waiting, "a", done, timeout_s=0.3)
+    thread.join()
+
+    # Once to know what it may have missed, once when news began to come.
+    assert len(store.asked) <= 2
+    waiting.close()
+
+
+def test_news_that_were_lost_cost_only_time() -> None:
+    store, done = Store(), list[str]()
+    waiting = Waiting(
+        store.find_states,
+        web_threads=64,
+        look_every_s=0.001,
+        look_anyway_s=0.05,
+        news=News(is_whole=True),
+    )
+    thread = waiting_thread(waiting, "a", done)
+    until(lambda: len(store.asked) >= 2)
+
+    store.states["a"] = State.SUCCEEDED
+    thread.join(10)
+
+    assert done == ["a"]
+    waiting.close()
+
+
+def test_a_server_that_lends_threads_lets_many_wait() -> None:
+    waiting = Waiting(Store().find_states, web_threads=1)
+    lent = list[bool]()
+
+    def lend(wait: Callable[[], object]) -> None:
+        lent.append(True)
+        wait()
+
+    waiting.use(lend)
+
+    assert waiting.wait("a", FINAL.__contains__, 0.01)
+    assert lent == [True]
     waiting.close()
 
 

@@ -237,10 +237,10 @@ def _template() -> tuple[TemporaryDirectory[str], Path]:
     return folder, path
 
 
-def sqlite_url(folder: Path) -> str:
+def sqlite_url(folder: Path, name: str = "store.db") -> str:
     """URL of a migrated SQLite file in this folder."""
-    shutil.copy(_template()[1], folder / "store.db")
-    return f"sqlite:///{folder}/store.db"
+    shutil.copy(_template()[1], folder / name)
+    return f"sqlite:///{folder}/{name}"
 
 
 def unsafe(database: Database) -> Database:

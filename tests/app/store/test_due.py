@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from sqlalchemy import event, text, update
@@ -13,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from app.lifecycle import DeliveryState, State, SubmissionState
 from app.store import deliveries, due
+from app.store import submissions as submission_store
 from app.store.deliveries import Attempt
 from app.store.models import deliveries as deliveries_table
 from app.store.models import receivers, submissions, tasks
@@ -416,6 +418,36 @@ def test_every_claim_and_look_finds_its_rows_by_index(store: Store) -> None:
         else:
             assert "due_at<?" in plan, plan
             assert f"SCAN {table}" not in plan, plan
+
+
+def test_jobs_are_found_by_their_upstream_ids_by_index(store: Store) -> None:
+    """One callback reads the rows that it names, however many there are."""
+    ids = ["job-100", "job-7", "job-none"]
+    seen: list[tuple[str, Any]] = []
+
+    def note(*called: Any) -> None:
+        seen.append((called[2], called[3]))
+
+    with store.transaction() as tx:
+        fill_many(tx, 2000)
+        tx.execute(text("UPDATE submissions SET remote_id = 'job-' || substr(id, 5)"))
+    on_postgres = store.database.engine.dialect.name == "postgresql"
+    if on_postgres:
+        with store.transaction() as tx:
+            tx.execute(text("ANALYZE"))
+    with store.reading() as tx:
+        event.listen(store.database.engine, "before_cursor_execute", note)
+        found = submission_store.find_by_remote(tx, "ch_1", ids)
+        event.remove(store.database.engine, "before_cursor_execute", note)
+        ((statement, parameters),) = (s for s in seen if "remote_id" in s[0])
+        explain = "EXPLAIN " if on_postgres else "EXPLAIN QUERY PLAN "
+        rows = tx.exec_driver_sql(explain + statement, parameters)
+        plan = "\n".join(str(row[-1]) for row in rows)
+
+    assert {each.remote_id for each in found} == {"job-100", "job-7"}
+    assert "ix_submissions_channel_id_remote_id" in plan, plan
+    assert "Seq Scan" not in plan, plan
+    assert "SCAN submissions" not in plan, plan
 
 
 def test_ended_rows_are_in_no_index_of_what_is_due(store: Store) -> None:

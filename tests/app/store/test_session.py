@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import OperationalError
 
+from app.lifecycle import State
+from app.news import News
 from app.store.models import facts
-from app.store.session import Database, db_now, open_database
+from app.store.session import Database, db_now, note_change, open_database
 from tests.app.store.stores import (
     Store,
     migrated_postgres,
@@ -149,3 +152,22 @@ def test_database_that_is_not_there_is_an_operational_error() -> None:
     database = open_database("postgresql+psycopg://nobody@127.0.0.1:9/none")
     with pytest.raises(OperationalError), database.reading():
         pass
+
+
+def test_changes_are_told_after_the_commit_alone(tmp_path: Path) -> None:
+    news, heard = News(), list[dict[str, State]]()
+    news.listen(lambda changes: heard.append(dict(changes)))
+    database = open_database(sqlite_url(tmp_path), news=news)
+
+    with database.transaction() as tx:
+        note_change(tx, "a", State.PROCESSING)
+        note_change(tx, "a", State.SUCCEEDED)
+        assert heard == []
+    with suppress(ZeroDivisionError), database.transaction() as tx:
+        note_change(tx, "b", State.FAILED)
+        raise ZeroDivisionError
+    with database.transaction():
+        pass
+
+    assert heard == [{"a": State.SUCCEEDED}]
+    database.close()

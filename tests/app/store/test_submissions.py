@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from app.lifecycle import State, SubmissionState
 from app.store import submissions
 from app.store.models import submissions as table
 from app.store.models import tasks as tasks_table
-from app.store.submissions import NextLook
+from app.store.submissions import End, NextLook
 from tests.app.store.stores import (
     LEASE_S,
     Store,
@@ -281,8 +282,50 @@ def test_woken_submission_is_due_now(store: Store, state: SubmissionState) -> No
     submission_id = store.a_submission(state, look_in_s=500)
     with store.transaction() as tx:
         assert submissions.wake(tx, submission_id)
-        assert not submissions.wake(tx, submission_id)
     assert store.claim_submission().id == submission_id
+
+
+def test_late_end_beside_the_one_of_the_holder_ends_nothing(store: Store) -> None:
+    """Both may come in one group, from one process that was frozen in between."""
+    store.a_submission()
+    late = store.claim_submission()
+    store.wait(LEASE_S + 1)
+    held = store.claim_submission()
+    with store.transaction() as tx:
+        ended = submissions.end_all(
+            tx, [End(late, "succeeded", ""), End(held, "failed", "it broke")]
+        )
+    assert ended == {(held.id, held.fence)}
+    row = store.row(table)
+    assert (row["state"], row["verdict"], row["error"]) == (
+        S.ENDED,
+        "failed",
+        "it broke",
+    )
+
+
+def test_call_of_the_upstream_during_a_look_is_not_lost_to_its_plan(
+    store: Store,
+) -> None:
+    submission_id = store.a_submission()
+    claim = store.claim_submission()
+    store.wait(1)
+    with store.transaction() as tx:
+        submissions.wake(tx, submission_id)
+    claim = replace(claim, claimed_at=claim.claimed_at - 1000)  # as `wait` moves rows
+    plan(store, claim=claim, due_in_s=500)
+    assert store.claim_submission().id == submission_id
+
+
+def test_submission_that_is_due_keeps_its_place_when_it_is_woken(store: Store) -> None:
+    waits, called = store.a_submission(look_in_s=0), store.a_submission(look_in_s=0)
+    store.wait(5)
+    before = store.row(table, id=called)["due_at"]
+    with store.transaction() as tx:
+        assert submissions.wake(tx, called)
+    row = store.row(table, id=called)
+    assert (row["due_at"], row["called_at"] is not None) == (before, True)
+    assert store.row(table, id=waits)["called_at"] is None
 
 
 def test_ended_or_open_submission_is_not_woken(store: Store) -> None:
