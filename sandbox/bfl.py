@@ -197,7 +197,7 @@ def routes(upstream: Upstream) -> list[web.RouteDef]:
     def task(job: Job) -> web.StreamResponse:
         now = upstream.clock()
         is_third = job.model.startswith("flux-3") and job.percent(now) < 50
-        status = upstream.status_word(job, REASONING if is_third else WORDS)
+        status = upstream.status_word(job, REASONING if is_third else WORDS, now)
         running = status in {REASONING[JobPhase.RUNNING], WORDS[JobPhase.RUNNING]}
         if status == WORDS[JobPhase.SUCCEEDED]:
             return answer(told(job.id, status, result=result(job), cost=CREDITS))

@@ -342,7 +342,7 @@ class Interactions:
         told: dict[str, Any] = {
             "id": job.id,
             "object": "interaction",
-            "status": status or upstream.status_word(job, WORDS),
+            "status": status or upstream.status_word(job, WORDS, now),
             "model": job.model,
             "created": instant(job.created_at),
             "updated": instant(min(now, job.cancelled_at or job.ends_at)),

@@ -584,12 +584,14 @@ class Upstream:
         """A place for what the dialect keeps beside its jobs."""
         return self.shelves.setdefault(name, Shelf(name, most))
 
-    def status_word(self, job: Job, words: Mapping[JobPhase, str]) -> str:
+    def status_word(
+        self, job: Job, words: Mapping[JobPhase, str], now: float | None = None
+    ) -> str:
         """The provider's word for the state of a job, by its table of words.
 
+        Whoever tells more of the job gives the instant, so that all is of one moment.
         `[unknown status]` makes it one that nobody documented, while the job lives.
         """
-        now = self.clock()
         fault = job.script.unknown_status
         if (
             fault is not None
@@ -597,7 +599,7 @@ class Upstream:
             and self.turns.take(fault.times, "status", job.id)
         ):
             return UNKNOWN_STATUS
-        return words[job.phase(now)]
+        return words[job.phase(self.clock() if now is None else now)]
 
     def call_back(
         self,

@@ -426,7 +426,7 @@ def server_routes(upstream: Upstream, server: Server) -> list[web.RouteDef]:
     def task(job: Job) -> dict[str, Any]:
         """The task object, bare wherever it is told."""
         now = upstream.clock()
-        phase, status = job.phase(now), upstream.status_word(job, WORDS)
+        phase, status = job.phase(now), upstream.status_word(job, WORDS, now)
         wrong = wrong_flag(job.prompt)
         reason: str | None = None
         if phase is JobPhase.SUCCEEDED and wrong:

@@ -172,7 +172,7 @@ def routes(upstream: Upstream) -> list[web.RouteDef]:
     def generation(job: Job) -> dict[str, Any]:
         """The object that every answer and notice has."""
         now = upstream.clock()
-        state, percent = upstream.status_word(job, WORDS), job.percent(now)
+        state, percent = upstream.status_word(job, WORDS, now), job.percent(now)
         if state == "drawing" and percent >= DEVELOPING_PERCENT:
             state = "developing"
         told: dict[str, Any] = {"id": job.id, "state": state, "done": percent / 100}

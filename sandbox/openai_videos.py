@@ -324,7 +324,7 @@ def routes(upstream: Upstream, endpoints: Endpoints) -> list[web.RouteDef]:
             "id": job.id,
             "object": "video",
             "model": job.model,
-            "status": upstream.status_word(job, WORDS),
+            "status": upstream.status_word(job, WORDS, now),
             "progress": job.percent(now),
             "created_at": int(job.created_at),
             "completed_at": int(job.ends_at) if done else None,

@@ -345,7 +345,9 @@ def routes(upstream: Upstream) -> list[web.RouteDef]:
         deadline = job.extra["deadline"]
         if deadline is not None and now >= job.created_at + deadline < job.ends_at:
             job.cancel(job.created_at + deadline)
-        status = WORDS[job.phase(now)] if created else upstream.status_word(job, WORDS)
+        status = (
+            WORDS[job.phase(now)] if created else upstream.status_word(job, WORDS, now)
+        )
         over = job.is_over(now)
         ended_at = job.ends_at if job.cancelled_at is None else job.cancelled_at
         if status == "canceled" and deadline and ended_at < job.starts_at:

@@ -254,7 +254,7 @@ def routes(upstream: Upstream) -> list[web.RouteDef]:
 
     def task(job: Job) -> dict[str, Any]:
         now = upstream.clock()
-        status = upstream.status_word(job, WORDS)
+        status = upstream.status_word(job, WORDS, now)
         created = datetime.fromtimestamp(job.created_at, UTC)
         told: dict[str, Any] = {
             "id": job.id,

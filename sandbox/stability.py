@@ -335,7 +335,7 @@ def routes(upstream: Upstream) -> list[web.RouteDef]:
 
             async def respond(job: Job) -> web.StreamResponse:
                 now = upstream.clock()
-                word = upstream.status_word(job, WORDS)
+                word = upstream.status_word(job, WORDS, now)
                 if not job.is_over(now) or word not in WORDS.values():
                     return json_answer({"id": job.id, "status": word}, 202)
                 if job.failure is Failure.ERROR:

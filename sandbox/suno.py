@@ -215,7 +215,7 @@ def server_routes(
         now = upstream.clock()
         phase = job.phase(now)
         words = FRESH_WORDS if now < (job.created_at + job.starts_at) / 2 else WORDS
-        status = upstream.status_word(job, words)
+        status = upstream.status_word(job, words, now)
         ended = phase in (JobPhase.SUCCEEDED, JobPhase.FAILED)
         clips = clips_of(job, phase) if status != "NOT_START" else []
         spoiled = [clip for clip in clips if clip["status"] == "error"]

@@ -252,7 +252,7 @@ def brand_routes(upstream: Upstream, brand: Brand) -> list[web.RouteDef]:
         first = phase is JobPhase.RUNNING and job.percent(now) >= FIRST_AT_PERCENT
         is_music = job.media_type is MediaType.AUDIO
         words = (WORDS if first else EARLY_WORDS) if is_music else LYRICS_WORDS
-        status = upstream.status_word(job, words)
+        status = upstream.status_word(job, words, now)
         code, reason = None, None
         if phase is JobPhase.SUCCEEDED and job.script.partial and is_music:
             status, code, reason = "GENERATE_AUDIO_FAILED", 501, "One song failed"

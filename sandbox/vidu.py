@@ -184,7 +184,7 @@ def routes(upstream: Upstream) -> list[web.RouteDef]:
         phase = job.phase(now)
         fresh = now < (job.created_at + job.starts_at) / 2
         words = WORDS_FRESH if fresh else WORDS
-        state = words[phase] if is_plain else upstream.status_word(job, words)
+        state = words[phase] if is_plain else upstream.status_word(job, words, now)
         code = ""
         if phase is JobPhase.CANCELLED:
             code = "UserCancelled"

@@ -401,7 +401,7 @@ def routes(upstream: Upstream) -> list[web.RouteDef]:
     def show_video(job: Job) -> web.Response:
         """202 as long as it goes on, without a body until it has a progress."""
         now = upstream.clock()
-        word = upstream.status_word(job, WORDS)
+        word = upstream.status_word(job, WORDS, now)
         cost = ticks(SECOND_TICKS * job.seconds)
         if now > job.ends_at + LIVES_S:
             return json_answer({"status": "expired"})
