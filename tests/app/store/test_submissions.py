@@ -12,7 +12,7 @@ from app.lifecycle import State, SubmissionState
 from app.store import submissions
 from app.store.models import submissions as table
 from app.store.models import tasks as tasks_table
-from app.store.submissions import End, NextLook
+from app.store.submissions import Accepted, End, NextLook
 from tests.app.store.stores import (
     LEASE_S,
     Store,
@@ -115,6 +115,119 @@ def test_answer_is_taken_once_and_only_for_what_was_sent(
     submission_id = store.a_submission(state)
     assert not accept(store, submission_id, "other-job")
     assert store.row(table)["remote_id"] != "other-job"
+
+
+@pytest.mark.parametrize("state", [S.OPEN, S.ACCEPTED])
+def test_answers_are_taken_together_only_for_what_was_sent(
+    store: Store, state: SubmissionState
+) -> None:
+    sent, other = store.a_submission(S.SENT), store.a_submission(state)
+    answers = [
+        Accepted(
+            submission_id=submission_id,
+            remote_id="job-9",
+            remote={},
+            look_in_s=2,
+            longest_s=600,
+        )
+        for submission_id in (sent, other)
+    ]
+    with store.transaction() as tx:
+        assert submissions.accept_all(tx, answers) == {sent}
+    assert store.row(table, id=other)["remote_id"] != "job-9"
+    assert state_of(store, other) == state
+
+
+def test_call_that_never_left_is_not_parked(store: Store) -> None:
+    submission_id = store.a_submission(S.OPEN)
+    with store.transaction() as tx:
+        assert not submissions.park(
+            tx, submission_id, look_in_s=1, longest_s=600, error="lost"
+        )
+    assert state_of(store, submission_id) == S.OPEN
+
+
+@pytest.mark.parametrize("state", [S.OPEN, S.SENT, S.ACCEPTED])
+def test_only_an_unknown_outcome_rests_or_is_sent_again(
+    store: Store, state: SubmissionState
+) -> None:
+    submission_id = store.a_submission(state)
+    with store.transaction() as tx:
+        submissions.rest(tx, submission_id)
+    assert state_of(store, submission_id) == state
+    if state is S.OPEN:
+        return  # its worker died before the second sending: that one is made now
+    with store.transaction() as tx:
+        submissions.reopen(tx, submission_id, task_fence=2, key_id="key_of_ch_1")
+    assert state_of(store, submission_id) == state
+
+
+@pytest.mark.parametrize("state", [S.OPEN, S.SENT, S.ACCEPTED])
+def test_only_an_unknown_outcome_is_assumed_lost(
+    store: Store, state: SubmissionState
+) -> None:
+    submission_id = store.a_submission(state)
+    with store.transaction() as tx:
+        assert not submissions.assume_lost(tx, submission_id)
+    assert state_of(store, submission_id) == state
+
+
+def test_look_that_lost_its_lease_puts_nothing_back(store: Store) -> None:
+    submission_id = store.a_submission()
+    store.wait(1)
+    old = store.claim_submission()
+    store.wait(LEASE_S + 1)
+    store.claim_submission()
+    before = store.row(table, id=submission_id)
+    with store.transaction() as tx:
+        submissions.put_back(tx, [old], [500.0])
+    assert store.row(table, id=submission_id) == before
+
+
+def test_look_that_lost_its_lease_confirms_nothing(store: Store) -> None:
+    submission_id = store.a_submission(S.UNKNOWN)
+    store.wait(1)
+    old = store.claim_submission()
+    store.wait(LEASE_S + 1)
+    store.claim_submission()
+    with store.transaction() as tx:
+        submissions.confirm(tx, old)
+    assert state_of(store, submission_id) == S.UNKNOWN
+
+
+def test_what_has_ended_is_neither_confirmed_nor_looked_at_again(store: Store) -> None:
+    submission_id = store.a_submission(S.UNKNOWN)
+    store.wait(1)
+    claim = store.claim_submission()
+    with store.transaction() as tx:
+        assert submissions.end(tx, claim, verdict="failed", error="")
+        submissions.confirm(tx, claim)
+    plan(store, claim=claim, due_in_s=1)
+    row = store.row(table, id=submission_id)
+    assert (row["state"], row["due_at"]) == (S.ENDED, None)
+
+
+def test_cancelled_task_calls_off_its_own_submissions_alone(store: Store) -> None:
+    task_id = store.a_task(State.SUBMITTING)
+    own = store.a_submission(task_id=task_id, look_in_s=500)
+    other = store.a_submission(look_in_s=500)
+    with store.transaction() as tx:
+        submissions.call_off(tx, task_id)
+    told = {row["id"]: bool(row["cancelling"]) for row in store.rows(table)}
+    assert told == {own: True, other: False}
+
+
+@pytest.mark.parametrize("state", [S.OPEN, S.SENT, S.UNKNOWN, S.ACCEPTED])
+def test_task_that_ends_gives_up_only_what_waits_to_be_sent(
+    store: Store, state: SubmissionState
+) -> None:
+    task_id = store.a_task(State.SUBMITTING)
+    own = store.a_submission(state, task_id=task_id)
+    other = store.a_submission(S.OPEN)
+    with store.transaction() as tx:
+        submissions.give_up(tx, task_id)
+    assert state_of(store, own) == (S.ENDED if state is S.OPEN else state)
+    assert state_of(store, other) == S.OPEN
 
 
 def test_late_id_is_remembered_but_never_replaces_one(store: Store) -> None:
