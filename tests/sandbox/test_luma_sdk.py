@@ -100,7 +100,7 @@ def test_film_is_followed_to_its_file(dream: Callable[..., LumaAI]) -> None:
     client = dream()
     made = client.generations.video.create(
         model="ray-flash-2",
-        prompt="a paper boat [slow 300ms]",
+        prompt="a paper boat [slow 1500ms]",
         aspect_ratio="9:16",
         resolution="720p",
         duration="5s",
