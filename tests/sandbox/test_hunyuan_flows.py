@@ -211,7 +211,7 @@ def test_one_of_several_images_may_fail(sandbox: Sandbox):
 def test_states_come_in_order(sandbox: Sandbox):
     send = a_sender(sandbox, hunyuan.VIDEO)
     seen: list[Phase] = []
-    start = send.submit(wanted("x [slow 200ms]", FILM))
+    start = send.submit(wanted("x [slow 1500ms]", FILM))
     send.wait(start, pause_s=0.01, watch=lambda look: seen.append(look.phase))
     assert list(dict.fromkeys(seen)) == [
         Phase.PENDING,
