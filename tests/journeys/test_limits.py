@@ -107,7 +107,7 @@ def check(gateway: Gateway, channel: Limited, count: int) -> None:
     check_rate(starts, channel.submits_per_s * SCALE, name)
     assert most_within(starts, JOB_S) <= channel.in_flight * SCALE, name
     polls = sorted(gateway.polls(name))
-    assert len(polls) >= count
+    assert polls  # fewer than jobs where an upstream answers for many at once
     check_rate(polls, channel.polls_per_s * SCALE, name)
 
 
